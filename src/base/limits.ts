@@ -1,0 +1,46 @@
+/**
+ * Every limit on what comes from outside, in one place, with the reason. limits.test.ts asserts them against each other.
+ */
+
+/** Tokens in a vocabulary: Covenant-72B's 262,144 and room to spare. */
+export const VOCAB_MAX: number = 1 << 20;
+/** Model dimensions; covenant-72b's largest is 28,672. */
+export const DIM_MAX: number = 1 << 17;
+/** Transformer layers. */
+export const LAYERS_MAX: number = 1024;
+/** Positions in one sequence. */
+export const SEQ_MAX: number = 1 << 17;
+/** Bytes of a tokenizer.json; Gemma 3's has 33 MB. */
+export const TOKENIZER_BYTES_MAX: number = 64 << 20;
+/** Bytes of a manifest.json. */
+export const MANIFEST_BYTES_MAX: number = 16 << 20;
+/** Shards one manifest may name. */
+export const SHARDS_MAX: number = 65_536;
+/** Bytes of the JSON header of a checkpoint or safetensors file. */
+export const HEADER_BYTES_MAX: number = 8 << 20;
+/** Threads an engine may start. */
+export const THREADS_MAX: number = 256;
+/** Characters of a store key: well under every file system's path limit, with room for the folder before it. */
+export const KEY_LENGTH_MAX: number = 512;
+/** Characters of one part of a store key: 255 bytes is the file-name limit everywhere, and a temporary name adds a suffix. */
+export const KEY_PART_LENGTH_MAX: number = 192;
+/** Characters of any one text field in a checkpoint's metadata. */
+export const METADATA_FIELD_MAX: number = 1 << 16;
+/** Characters of one regular expression in a tokenizer.json; DeepSeek's longest has about 300. */
+export const REGEX_CHARS_MAX: number = 4096;
+/** Added tokens in a tokenizer.json; Gemma 3's has 6,414. */
+export const ADDED_TOKENS_MAX: number = 65_536;
+/** UTF-16 units in the text of one vocabulary entry or added token; real ones stay below 512. */
+export const TOKEN_CHARS_MAX: number = 8192;
+/** Tokens in one shard: at 4 bytes each, 4 GiB. */
+export const SHARD_TOKENS_MAX: number = 1 << 30;
+/** Bytes of one piece, the unit of verified reading. */
+export const PIECE_BYTES_MAX: number = 64 << 20;
+/** Pieces of one shard, whose hashes are read at once: 2 MiB. */
+export const PIECES_MAX: number = 65_536;
+/** Tokens in one split, so that positions are exact in float64 and the permutation reaches them all. */
+export const SPLIT_TOKENS_MAX: number = 2 ** 48;
+/** Bytes of one line of a JSONL file. */
+export const LINE_BYTES_MAX: number = 64 << 20;
+/** UTF-16 units in one document; longer texts are cut at line breaks. */
+export const DOCUMENT_CHARS_MAX: number = 64 << 20;
