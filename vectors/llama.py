@@ -165,7 +165,7 @@ def run(case, dtype):
     for lr, batch in zip(case["lr"], batches):
         step_losses, _ = backward(params, batch, s)
         clip = case["options"]["clipNorm"]  # clip_grad_norm_ would divide by norm + 1e-6; this is the plain formula
-        norm = torch.nn.utils.get_total_norm([t.grad for t in params.values()])
+        norm = torch.cat([t.grad.flatten() for t in params.values()]).norm()
         for tensor in params.values():
             tensor.grad *= 1.0 if clip is None else min(1.0, clip / norm.item())
         for group in adamw.param_groups:

@@ -5,6 +5,7 @@
  * Zen 4: about 10× faster, which matters for checkpoints). Both give the same bytes, which hash.test.ts checks.
  */
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
+import { nodeModule } from "./platform.ts";
 
 /** An incremental hash. */
 export interface Hasher {
@@ -12,7 +13,7 @@ export interface Hasher {
   digest(): Uint8Array;
 }
 
-const nodeCrypto = globalThis.process?.getBuiltinModule?.("node:crypto");
+const nodeCrypto = nodeModule("node:crypto");
 
 /** A new incremental sha256. */
 export function sha256Stream(): Hasher {

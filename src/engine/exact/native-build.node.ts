@@ -1,5 +1,5 @@
 /**
- * Builds exact.c as a native library for this machine, at `npm ci` and by `npm run build:native`, where a C compiler is present.
+ * Builds exact.c as a native library for this machine, in Node: at `npm ci` and by `npm run build:native`, where a C compiler is present.
  *
  * Several builds with other tile shapes are tried on a small training step and the fastest is kept: the best tile differs between
  * processors (512-bit registers win on some, 256-bit ones on others), and all give the same bits, which is checked here too.

@@ -4,7 +4,7 @@
  * another source, it says why and what to do.
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, cpus, platform } from "node:os";
 import { dirname, join } from "node:path";
@@ -61,8 +61,7 @@ export function nativeFolder(): string {
 /** Identifies C sources, processor and Node's architecture: a library built for others must not be loaded. */
 export function nativeFingerprint(): string {
   const hash = createHash("sha256");
-  for (const file of ["exact.c", "gemm.h", "native.c", "simd.h", "team.h"])
-    hash.update(readFileSync(join(kernelFolder(), file)));
+  for (const file of readdirSync(kernelFolder()).sort()) hash.update(readFileSync(join(kernelFolder(), file)));
   hash.update(`${platform()} ${arch()} ${cpus()[0]?.model ?? ""} ${processorFlags()}`);
   return hash.digest("hex").slice(0, 32);
 }

@@ -1,7 +1,7 @@
 /**
  * The exact engine's static memory plan: every byte it will ever use, laid out before it starts. A pure function of the options, so
  * that `skein doctor` can plan models far larger than this machine. The order of slots and regions mirrors the enums of
- * kernels/exact.c; `ABI` there and here must agree, which is checked when an engine opens.
+ * kernels/arena.h; `ABI` there and here must agree, which is checked when an engine opens.
  *
  * Aliases: the feed-forward's scratch, attention's scratch and the logits chunk are never alive together and share "work". With
  * recomputation one layer's activations are kept instead of all; each layer's input always is.
@@ -10,10 +10,10 @@ import { assert } from "../../base/assert.ts";
 import type { EngineOptions, MemoryPlan, MemoryRegion } from "../engine.ts";
 import { type ModelShape, paramCount, paramLayout } from "../shape.ts";
 
-/** Version of the arena's layout, shared with kernels/exact.c. */
+/** Version of the arena's layout, shared with kernels/arena.h. */
 export const ABI = 3;
 
-/** Header slots (float64 each), in the order of exact.c's first enum. */
+/** Header slots (float64 each), in the order of arena.h's first enum. */
 export const SLOT = {
   abi: 0,
   vocab: 1,
@@ -48,7 +48,7 @@ export const SLOT = {
 /** Slots in the header. */
 export const HEADER_SLOTS = 96;
 
-/** Regions in the order of exact.c's second enum; a name ending in "Stride" holds bytes between layers or threads. */
+/** Regions in the order of arena.h's second enum; a name ending in "Stride" holds bytes between layers or threads. */
 const REGION_ORDER = [
   "params",
   "grads",
@@ -91,7 +91,7 @@ const REGION_ORDER = [
   "invFinal",
 ] as const; // prettier-ignore
 
-/** The threads' meeting place, right after the header (exact.c: HEADER_BYTES). */
+/** The threads' meeting place, right after the header (arena.h: HEADER_BYTES). */
 const TEAM_BYTES = 256;
 
 /** Name of a place in the arena. */
@@ -135,7 +135,7 @@ function segmentCount(shape: ModelShape): number {
 function scratchFloats(shape: ModelShape, seqLen: number): number {
   const hd = shape.headDim;
   const keys = 2 * (seqLen + NR_MAX) * hd + (hd + NR_MAX) * seqLen; // Kᵀ, Vᵀ and K, packed
-  const block = 2 * (hd + NR_MAX) * QUERY_BLOCK + 2 * QUERY_BLOCK * (seqLen + 16); // Q, dO; P, dP
+  const block = 2 * (hd + NR_MAX) * QUERY_BLOCK + 2 * QUERY_BLOCK * (seqLen + 32); // Q, dO; P, dP
   return PACK_FLOATS + keys + block + 64;
 }
 
@@ -197,10 +197,20 @@ export function planExact(options: Required<EngineOptions>): ExactPlan {
   place("gradient of residual", rows * d * bytes, "dx");
   place("gradient of normed", rows * d * bytes, "dnormed");
   place("final norm statistics", rows * bytes, "invFinal");
+  const logitsRow = v + 16;
   const ffnFloats = 2 * rows * f;
   const attentionFloats = rows * (q + qkv);
-  const chunkRows = Math.max(1, Math.min(rows, Math.floor(Math.max(ffnFloats, attentionFloats, 64 * v) / v)));
-  const work = place("work", Math.max(ffnFloats, attentionFloats, chunkRows * v) * bytes + 64, "s", "dout", "logits");
+  const chunkRows = Math.max(
+    1,
+    Math.min(rows, Math.floor(Math.max(ffnFloats, attentionFloats, 64 * logitsRow) / logitsRow)),
+  );
+  const work = place(
+    "work",
+    Math.max(ffnFloats, attentionFloats, chunkRows * logitsRow) * bytes + 64,
+    "s",
+    "dout",
+    "logits",
+  );
   at.ds = work + rows * f * bytes;
   at.dqkv = work + rows * q * bytes;
   assert(Number.isSafeInteger(total), "memory plan beyond exact integers");

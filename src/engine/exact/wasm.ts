@@ -7,6 +7,8 @@
  */
 import { assert } from "../../base/assert.ts";
 import { messageOf, SkeinError } from "../../base/errors.ts";
+import { nodeModule } from "../../base/platform.ts";
+import { checkOptions } from "../batch.ts";
 import type { Engine, EngineOptions } from "../engine.ts";
 import { exactEngine, type Machine } from "./exact.ts";
 import { kernelsBase64 } from "./kernels.wasm.ts";
@@ -52,7 +54,7 @@ interface ThreadPort {
 }
 
 function startThread(onMessage: () => void, onError: (message: string) => void): ThreadPort {
-  const threads = globalThis.process?.getBuiltinModule?.("node:worker_threads");
+  const threads = nodeModule("node:worker_threads");
   if (threads) {
     const worker = new threads.Worker(WORKER_SOURCE, { eval: true });
     worker.on("message", onMessage);
@@ -67,7 +69,7 @@ function startThread(onMessage: () => void, onError: (message: string) => void):
 }
 
 function canShareMemory(): boolean {
-  return globalThis.process?.getBuiltinModule !== undefined || globalThis.crossOriginIsolated === true;
+  return nodeModule("node:worker_threads") !== undefined || globalThis.crossOriginIsolated === true;
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;
@@ -165,10 +167,11 @@ async function threadedMachine(
   };
 }
 
-/** Opens the exact engine on WebAssembly. Throws SkeinError("memory") where the plan does not fit. */
-export async function openExactWasm(options: Required<EngineOptions>): Promise<Engine> {
-  const threads = canShareMemory() ? options.threads : 1;
-  const settled = { ...options, threads };
+/** Opens the exact engine on WebAssembly; one thread by default. Throws SkeinError("config"), or "memory" where the plan does not fit. */
+export async function openExactWasm(options: EngineOptions): Promise<Engine> {
+  const checked = checkOptions(options, 1);
+  const threads = canShareMemory() ? checked.threads : 1;
+  const settled = { ...checked, threads };
   const plan = planExact(settled);
   const memory = makeMemory(plan.totalBytes, threads);
   const module = await kernelModule();

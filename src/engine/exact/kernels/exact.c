@@ -5,73 +5,20 @@
  * batch order and continue across micro-batches in the stored float32.
  *
  * All memory is laid out beforehand by plan.ts: the arena begins with a header of float64 slots (dimensions, arguments, byte offsets of
- * regions; the enums below mirror plan.ts). Every thread of the team calls run() with its number; stages are separated by barriers.
+ * regions; arena.h mirrors plan.ts). Every thread of the team calls run() with its number; stages are separated by barriers.
  *
  * Mathematics: Vaswani et al. 2017 with pre-norm, RMSNorm (Zhang & Sennrich 2019), RoPE (Su et al. 2021, rotate-half form), GQA
  * (Ainslie et al. 2023), SwiGLU (Shazeer 2020); attention keeps 48 query rows at a time, never T x T, and its backward pass
  * recomputes the probabilities from row maxima and sums (Dao et al. 2022, without the online rescaling); AdamW as in
  * Loshchilov & Hutter 2019. reference/ holds the same kernels as plain TypeScript.
  */
-#include "gemm.h"
-
-enum { ABI = 3 };
-enum { /* header slots */
-  H_ABI, H_VOCAB, H_DIM, H_LAYERS, H_HEADS, H_KV_HEADS, H_HEAD_DIM, H_FFN, H_TIED, H_NORM_EPS, H_THREADS, H_RECOMPUTE, H_CHUNK_ROWS,
-  H_SEGMENTS, H_ROWS, H_LENGTH, H_SCALE, H_WANT_GRADS, H_LR, H_BETA1, H_BETA2, H_ADAM_EPS, H_DECAY, H_CORRECT1, H_CORRECT2, H_CLIP,
-  H_SQUARES, H_REGIONS = 32
-};
-enum { /* regions, in plan.ts's order */
-  R_PARAMS, R_GRADS, R_M, R_V, R_EMBED_GRADS, R_COS, R_SIN, R_TOKENS, R_TARGETS, R_SEGMENTS, R_PARTIAL, R_ROW_LOSS, R_PANEL, R_SCRATCH, R_SCRATCH_STRIDE,
-  R_X, R_X_STRIDE, R_QKV, R_QKV_STRIDE, R_O, R_O_STRIDE, R_STATS, R_STATS_STRIDE, R_X2, R_X2_STRIDE, R_INV1, R_INV2, R_INV_STRIDE, R_GU, R_GU_STRIDE,
-  R_NORMED, R_DX, R_DNORMED, R_DO, R_DQKV, R_S, R_DS, R_LOGITS, R_INV_FINAL
-};
-enum { OP_ZERO = 1, OP_MICRO = 2, OP_MERGE = 3, OP_SQUARES = 4, OP_ADAMW = 5, OP_LOGITS = 6 };
-
-#define HEADER_BYTES 768
-#define QB 48      /* query rows attention holds at a time: a multiple of every MR */
-#define PIECE 8    /* token rows claimed at a time by row-wise stages */
-#define STRIP 64   /* columns claimed at a time by column-wise stages */
-
-/* Where one layer's params (and, at the same distances, its gradients) lie. */
-typedef struct { idx norm1, wqkv, wo, norm2, wgu, wdown; } Layer;
-
-typedef struct {
-  char *base;
-  const double *h;
-  Team *team;
-  int tid, threads;
-  idx V, d, L, Hq, Hk, hd, F, Q, KV, QKV, B, T, R; /* R = B*T rows under way */
-  float eps;
-  float *params, *grads, *scratch;
-} Ctx;
-
-static void *region(const Ctx *c, int r) { return c->base + (unsigned long)c->h[H_REGIONS + r]; }
-/* Right after the header, not in it: workers wait here before the header is written. */
-static Team *team_of(char *base) { return (Team *)(base + HEADER_BYTES); }
-static float *layered(const Ctx *c, int r, int stride, idx layer) {
-  return (float *)(c->base + (unsigned long)(c->h[H_REGIONS + r] + c->h[H_REGIONS + stride] * (double)layer));
-}
-static Layer layer_at(const Ctx *c, idx l) {
-  idx d = c->d, per = 2 * d + 2 * c->Q * d + 2 * c->KV * d + 3 * c->F * d, at = c->V * d + l * per;
-  Layer w = {at, at + d, at + d + c->QKV * d, 0, 0, 0};
-  w.norm2 = w.wo + d * c->Q;
-  w.wgu = w.norm2 + d;
-  w.wdown = w.wgu + 2 * c->F * d;
-  return w;
-}
-static idx norm_at(const Ctx *c) { return layer_at(c, c->L).norm1; }
-static idx head_at(const Ctx *c) { return c->h[H_TIED] != 0 ? 0 : norm_at(c) + c->d; }
-
-#define SYNC() barrier(c->team, c->threads)
-/* for each item i of n, and for each piece [lo, hi) of n items `size` at a time, claimed from the stage's which-th ticket */
-#define EACH(which, i, n) for (idx i; i = claim(c->team, which), i < (n);)
-#define PIECES(which, n, size) for (idx lo, hi; lo = claim(c->team, which) * (size), hi = lo + (size) < (n) ? lo + (size) : (n), lo < (n);)
+#include "arena.h"
 
 /* ---- matrix product by the whole team ---- */
 
 static void gemm(const Ctx *c, idx M, idx N, idx K, Mat A, Mat B, const float *from, float *C, idx ldc) {
   float *panel = region(c, R_PANEL);
-  idx tiles = (M + MR - 1) / MR, per = c->threads == 1 ? MC / MR : tiles / (4 * c->threads);
+  idx tiles = (M + MR - 1) / MR, per = c->threads == 1 ? MC / MR : tiles / (8 * c->threads);
   idx mc = MR * (per < 1 ? 1 : per > MC / MR ? MC / MR : per);
   for (idx j = 0; j < N; j += NC) {
     idx n = N - j < NC ? N - j : NC;
@@ -175,101 +122,7 @@ static void rope(const Ctx *c, int ticket, float *qkv, float sign) {
     }
 }
 
-/* ---- causal grouped-query attention ---- */
-
-/* One thread's scratch after the MC*KC floats that mul_block takes (sizes as in plan.ts). */
-typedef struct { float *kt, *vt, *kn, *qn, *on, *p, *dp, *pack; idx ld; } AttnScratch;
-static idx slivers(idx n) { return (n + NR - 1) / NR * NR; }
-static AttnScratch attn_scratch(const Ctx *c) {
-  AttnScratch s;
-  s.pack = c->scratch;
-  s.ld = (c->T + 15) / 16 * 16;
-  s.kt = c->scratch + MC * KC;
-  s.vt = s.kt + slivers(c->T) * c->hd;
-  s.kn = s.vt + slivers(c->T) * c->hd;
-  s.qn = s.kn + slivers(c->hd) * c->T;
-  s.on = s.qn + slivers(c->hd) * QB;
-  s.p = s.on + slivers(c->hd) * QB;
-  s.dp = s.p + QB * s.ld;
-  return s;
-}
-
-/* Row i of scores becomes probabilities over keys 0..i, zero up to n. stats = {max, 1/sum}: made (make) or used. */
-INLINE void softmax_row(float *r, idx i, idx n, float scale, float *stats, int make) {
-  idx last = i / LANES * LANES; /* the vector that holds column i */
-  i16 keep = IOTA <= alli((int)(i - last));
-  if (make) {
-    v16 m = all(-3.0e38f);
-    for (idx j = 0; j < last; j += LANES) m = max16(m, LOAD(r + j));
-    stats[0] = top16(max16(m, choose(keep, LOAD(r + last), all(-3.0e38f))));
-  }
-  v16 m = all(stats[0]), s = all(scale), sum = all(0.f);
-  for (idx j = 0; j < last; j += LANES) {
-    v16 e = exp16((LOAD(r + j) - m) * s);
-    STORE(r + j, e);
-    sum = sum + e;
-  }
-  v16 e = choose(keep, exp16((LOAD(r + last) - m) * s), all(0.f));
-  STORE(r + last, e);
-  sum = sum + e;
-  if (make) stats[1] = 1.f / sum16(sum);
-  v16 inv = all(stats[1]);
-  for (idx j = 0; j <= last; j += LANES) STORE(r + j, LOAD(r + j) * inv);
-  for (idx j = last + LANES; j < n; j++) r[j] = 0.f;
-}
-
-static void attention(const Ctx *c, const float *qkv, float *o, float *stats) {
-  AttnScratch s = attn_scratch(c);
-  idx hd = c->hd, T = c->T, group = c->Hq / c->Hk;
-  float scale = 1.f / __builtin_sqrtf((float)hd);
-  EACH(0, job, c->B * c->Hq) {
-    idx b = job / c->Hq, head = job % c->Hq;
-    const float *q = qkv + b * T * c->QKV + head * hd, *k = qkv + b * T * c->QKV + c->Q + head / group * hd, *v = k + c->KV;
-    pack_whole(hd, T, (Mat){k, 1, c->QKV}, s.kt);
-    pack_whole(T, hd, (Mat){v, c->QKV, 1}, s.kn);
-    for (idx i0 = 0; i0 < T; i0 += QB) {
-      idx m = T - i0 < QB ? T - i0 : QB, n = i0 + m;
-      mul_local(m, n, hd, (Mat){q + i0 * c->QKV, c->QKV, 1}, s.kt, hd * NR, 0, s.p, s.ld, s.pack);
-      for (idx i = 0; i < m; i++) softmax_row(s.p + i * s.ld, i0 + i, n, scale, stats + 2 * ((b * T + i0 + i) * c->Hq + head), 1);
-      mul_local(m, hd, n, (Mat){s.p, s.ld, 1}, s.kn, T * NR, 0, o + (b * T + i0) * c->Q + head * hd, c->Q, s.pack);
-    }
-  }
-}
-
-/* One block of query rows: P again, dP = dO·Vᵀ, dS = P∘(dP - Σ dO∘O)·scale, then dV += Pᵀ·dO, dQ = dS·K, dK += dSᵀ·Q. */
-static void attention_back_block(const Ctx *c, AttnScratch s, idx row, idx i0, idx head, const float *qkv, const float *o, const float *dout, float *stats, float *dqkv) {
-  idx hd = c->hd, T = c->T, W = c->QKV, m = T - i0 < QB ? T - i0 : QB, n = i0 + m, kv = c->Q + head / (c->Hq / c->Hk) * hd;
-  float scale = 1.f / __builtin_sqrtf((float)hd);
-  const float *q = qkv + (row + i0) * W + head * hd, *g = dout + (row + i0) * c->Q + head * hd, *out = o + (row + i0) * c->Q + head * hd;
-  mul_local(m, n, hd, (Mat){q, W, 1}, s.kt, hd * NR, 0, s.p, s.ld, s.pack);
-  mul_local(m, n, hd, (Mat){g, c->Q, 1}, s.vt, hd * NR, 0, s.dp, s.ld, s.pack);
-  for (idx i = 0; i < m; i++) {
-    float *p = s.p + i * s.ld, *dp = s.dp + i * s.ld;
-    softmax_row(p, i0 + i, n, scale, stats + 2 * ((row + i0 + i) * c->Hq + head), 0);
-    float mean = dot3(g + i * c->Q, out + i * c->Q, 0, hd);
-    for (idx j = 0; j < n; j++) dp[j] = j <= i0 + i ? p[j] * (dp[j] - mean) * scale : 0.f;
-  }
-  pack_whole(m, hd, (Mat){g, c->Q, 1}, s.on);
-  pack_whole(m, hd, (Mat){q, W, 1}, s.qn);
-  mul_local(n, hd, m, (Mat){s.p, 1, s.ld}, s.on, m * NR, 1, dqkv + row * W + kv + c->KV, W, s.pack);
-  mul_local(m, hd, n, (Mat){s.dp, s.ld, 1}, s.kn, T * NR, 0, dqkv + (row + i0) * W + head * hd, W, s.pack);
-  mul_local(n, hd, m, (Mat){s.dp, 1, s.ld}, s.qn, m * NR, 1, dqkv + row * W + kv, W, s.pack);
-}
-static void attention_back(const Ctx *c, const float *qkv, const float *o, const float *dout, float *stats, float *dqkv) {
-  AttnScratch s = attn_scratch(c);
-  idx hd = c->hd, T = c->T, group = c->Hq / c->Hk;
-  EACH(0, job, c->B * c->Hk) {
-    idx b = job / c->Hk, head = job % c->Hk;
-    const float *k = qkv + b * T * c->QKV + c->Q + head * hd, *v = k + c->KV;
-    float *dk = dqkv + b * T * c->QKV + c->Q + head * hd, *dv = dk + c->KV;
-    pack_whole(hd, T, (Mat){k, 1, c->QKV}, s.kt);
-    pack_whole(hd, T, (Mat){v, 1, c->QKV}, s.vt);
-    pack_whole(T, hd, (Mat){k, c->QKV, 1}, s.kn);
-    for (idx t = 0; t < T; t++) for (idx i = 0; i < hd; i++) dk[t * c->QKV + i] = dv[t * c->QKV + i] = 0.f;
-    for (idx g = 0; g < group; g++)
-      for (idx i0 = 0; i0 < T; i0 += QB) attention_back_block(c, s, b * T, i0, head * group + g, qkv, o, dout, stats, dqkv);
-  }
-}
+#include "attention.h"
 
 /* ---- SwiGLU: s = silu(g)·u ---- */
 
@@ -335,17 +188,18 @@ static void head_and_loss(const Ctx *c, int want_grads) {
   const int *targets = region(c, R_TARGETS);
   float *x = layered(c, R_X, R_X_STRIDE, c->L), *inv = region(c, R_INV_FINAL), *y = region(c, R_NORMED), *dy = region(c, R_DNORMED), *logits = region(c, R_LOGITS);
   double *loss = region(c, R_ROW_LOSS);
+  idx ld = V + LANES; /* rows a power of two apart would collide in the cache */
   rms(c, x, c->params + norm_at(c), inv, y);
   SYNC();
   for (idx t = 0; t < c->R; t += chunk) {
     idx rows = c->R - t < chunk ? c->R - t : chunk;
-    linear(c, rows, V, d, y + t * d, c->params + head, 0, logits);
+    gemm(c, rows, V, d, (Mat){y + t * d, d, 1}, (Mat){c->params + head, 1, d}, 0, logits, ld);
     PIECES(0, rows, 2)
-      for (idx i = lo; i < hi; i++) loss[t + i] = cross_entropy_row(logits + i * V, V, targets[t + i], (float)c->h[H_SCALE], want_grads);
+      for (idx i = lo; i < hi; i++) loss[t + i] = cross_entropy_row(logits + i * ld, V, targets[t + i], (float)c->h[H_SCALE], want_grads);
     SYNC();
     if (want_grads) {
-      linear_dw(c, rows, V, d, logits, y + t * d, c->grads + head);
-      linear_dx(c, rows, V, d, logits, c->params + head, dy + t * d);
+      gemm(c, V, d, rows, (Mat){logits, 1, ld}, (Mat){y + t * d, d, 1}, c->grads + head, c->grads + head, d);
+      gemm(c, rows, d, V, (Mat){logits, ld, 1}, (Mat){c->params + head, d, 1}, 0, dy + t * d, d);
     }
   }
   if (want_grads) {
@@ -454,60 +308,7 @@ static void last_logits(const Ctx *c) {
   linear(c, 1, c->V, c->d, y + (c->R - 1) * c->d, c->params + head_at(c), 0, region(c, R_LOGITS));
 }
 
-/* ---- optimizer; segments are runs of at most 65,536 params of one tensor: {offset, length, decayed} ---- */
-
-static void zero_grads(const Ctx *c, idx segments, const double *seg) {
-  EACH(0, s, segments)
-    for (idx i = 0, at = (idx)seg[3 * s], n = (idx)seg[3 * s + 1]; i < n; i++) c->grads[at + i] = 0.f;
-  if (c->h[H_TIED] != 0) {
-    float *e = region(c, R_EMBED_GRADS);
-    PIECES(1, c->V, STRIP)
-      for (idx i = lo * c->d; i < hi * c->d; i++) e[i] = 0.f;
-  }
-}
-/* Tied embedding: the gradient as a head plus the gradient as an embedding. */
-static void merge_tied(const Ctx *c) {
-  const float *e = region(c, R_EMBED_GRADS);
-  PIECES(0, c->V, STRIP)
-    for (idx i = lo * c->d; i < hi * c->d; i++) c->grads[i] = c->grads[i] + e[i];
-}
-/* Sum of squared gradients: 1,024 at a time in 16 lanes, then float64, segment by segment in order. */
-static void squares(const Ctx *c, idx segments, const double *seg) {
-  double *partial = region(c, R_PARTIAL);
-  EACH(0, s, segments) {
-    const float *g = c->grads + (idx)seg[3 * s];
-    double sum = 0.0;
-    for (idx i = 0, n = (idx)seg[3 * s + 1]; i < n; i += 1024) sum = sum + (double)dot3(g + i, g + i, 0, n - i < 1024 ? n - i : 1024);
-    partial[s] = sum;
-  }
-  SYNC();
-  if (c->tid == 0) {
-    double sum = 0.0;
-    for (idx i = 0; i < segments; i++) sum = sum + partial[i];
-    ((double *)c->h)[H_SQUARES] = sum;
-  }
-}
-/* m = β1·m + (1-β1)·g;  v = β2·v + (1-β2)·g²;  p = p - lr·(m·c1 / (sqrt(v·c2) + ε) + decay·p), c = 1/(1-β^step). */
-static void adamw(const Ctx *c, idx segments, const double *seg) {
-  const double *h = c->h;
-  float b1 = (float)h[H_BETA1], b2 = (float)h[H_BETA2];
-  v16 B1 = all(b1), B2 = all(b2), A1 = all(1.f - b1), A2 = all(1.f - b2), E = all((float)h[H_ADAM_EPS]), LR = all((float)h[H_LR]);
-  v16 C1 = all((float)h[H_CORRECT1]), C2 = all((float)h[H_CORRECT2]), CLIP = all((float)h[H_CLIP]);
-  float *M = region(c, R_M), *S = region(c, R_V);
-  EACH(0, s, segments) {
-    idx end = (idx)(seg[3 * s] + seg[3 * s + 1]);
-    v16 D = all(seg[3 * s + 2] != 0 ? (float)h[H_DECAY] : 0.f);
-    for (idx i = (idx)seg[3 * s]; i < end; i += LANES) {
-      idx n = end - i;
-      int part = n < LANES;
-      v16 g = (part ? load_part(c->grads + i, n, 0.f) : LOAD(c->grads + i)) * CLIP, p = part ? load_part(c->params + i, n, 0.f) : LOAD(c->params + i);
-      v16 m = (part ? load_part(M + i, n, 0.f) : LOAD(M + i)) * B1 + g * A1, v = (part ? load_part(S + i, n, 0.f) : LOAD(S + i)) * B2 + g * g * A2;
-      p = p - (m * C1 / (sqrt16(v * C2) + E) + p * D) * LR;
-      if (part) { store_part(M + i, m, n); store_part(S + i, v, n); store_part(c->params + i, p, n); }
-      else { STORE(M + i, m); STORE(S + i, v); STORE(c->params + i, p); }
-    }
-  }
-}
+#include "optimizer.h"
 
 /* ---- entry points ---- */
 
