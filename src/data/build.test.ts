@@ -8,7 +8,7 @@ import type { Store } from "../store/store.ts";
 import { type BuildOptions, type BuildProgress, buildDataset } from "./build.ts";
 import { openDataset } from "./dataset.ts";
 import type { Document } from "./document.ts";
-import { encodeManifest, parseManifest, type SplitName } from "./manifest.ts";
+import { encodeManifest, parseManifest, type SplitName } from "./shards/manifest.ts";
 import { byteTokenizer } from "./tokenizer.ts";
 
 const tokenizer = byteTokenizer();

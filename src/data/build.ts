@@ -17,12 +17,19 @@ import { SkeinError } from "../base/errors.ts";
 import { sha256, sha256Hex } from "../base/hash.ts";
 import { PIECE_BYTES_MAX, PIECES_MAX, SHARD_TOKENS_MAX } from "../base/limits.ts";
 import type { Store } from "../store/store.ts";
-import { canonicalJson } from "./canonical.ts";
 import type { Document } from "./document.ts";
-import { deleteJournal, type Journal, readJournal, writeJournal } from "./journal.ts";
-import { encodeManifest, MANIFEST_KEY, type Manifest, piecesKey, type SplitName, tokenizerName } from "./manifest.ts";
-import { bytesPerToken, tokenTypeOf } from "./shards.ts";
-import { type SplitWriter, splitWriter } from "./split-writer.ts";
+import { canonicalJson } from "./shards/canonical.ts";
+import { deleteJournal, type Journal, readJournal, writeJournal } from "./shards/journal.ts";
+import {
+  encodeManifest,
+  MANIFEST_KEY,
+  type Manifest,
+  piecesKey,
+  type SplitName,
+  tokenizerName,
+} from "./shards/manifest.ts";
+import { type SplitWriter, splitWriter } from "./shards/split-writer.ts";
+import { bytesPerToken, tokenTypeOf } from "./shards/tokens.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** How far a build has come. */

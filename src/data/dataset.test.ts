@@ -6,7 +6,7 @@ import { memoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
 import { buildDataset } from "./build.ts";
 import { openDataset } from "./dataset.ts";
-import { type Manifest, manifestSha256 } from "./manifest.ts";
+import { type Manifest, manifestSha256 } from "./shards/manifest.ts";
 import { byteTokenizer } from "./tokenizer.ts";
 
 const TEXT = Array.from({ length: 400 }, (_, i) => `line ${i} of the text`).join("\n");

@@ -17,9 +17,9 @@ import {
   type ShardEntry,
   type SplitEntry,
   type SplitName,
-} from "./manifest.ts";
-import { parsePieces, sidecarBytes } from "./pieces.ts";
-import { bytesPerToken, decodeTokens, type TokenArray } from "./shards.ts";
+} from "./shards/manifest.ts";
+import { parsePieces, sidecarBytes } from "./shards/pieces.ts";
+import { bytesPerToken, decodeTokens, type TokenArray } from "./shards/tokens.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 /** One split, as one long row of tokens. */

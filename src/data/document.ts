@@ -1,5 +1,5 @@
 /** A document: a named text, the unit of de-duplication, of the validation split, and of end-of-text. */
-import type { SplitName } from "./manifest.ts";
+import type { SplitName } from "./shards/manifest.ts";
 
 /** A named text. */
 export interface Document {

@@ -2,9 +2,9 @@
  * Shards: token ids as little-endian uint16 (vocabularies up to 65,536) or uint32, nothing else in the file. Names carry the
  * start of the content's sha256, so that a new build never writes over the files an old manifest names.
  */
-import { assert } from "../base/assert.ts";
-import { littleEndian } from "../base/bytes.ts";
-import { SkeinError } from "../base/errors.ts";
+import { assert } from "../../base/assert.ts";
+import { littleEndian } from "../../base/bytes.ts";
+import { SkeinError } from "../../base/errors.ts";
 
 /** How a token is stored. */
 export type TokenType = "uint16" | "uint32";

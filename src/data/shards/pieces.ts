@@ -9,9 +9,9 @@
  *         12  uint32   number of pieces n
  *         16  n × 32   sha256 of each piece
  */
-import { assert } from "../base/assert.ts";
-import { SkeinError } from "../base/errors.ts";
-import { sha256 } from "../base/hash.ts";
+import { assert } from "../../base/assert.ts";
+import { SkeinError } from "../../base/errors.ts";
+import { sha256 } from "../../base/hash.ts";
 
 const MAGIC = 0x43504b53; // "SKPC"
 const VERSION = 1;

@@ -3,9 +3,9 @@
  * a run's spec holds that hash. The file is canonical JSON (canonical.ts): one dataset, one byte string. `parseManifest` takes
  * it from a stranger: bounded, strict, nothing unknown allowed. Fields in docs/protocol/data.md.
  */
-import { utf8 } from "../base/bytes.ts";
-import { SkeinError } from "../base/errors.ts";
-import { sha256Hex } from "../base/hash.ts";
+import { utf8 } from "../../base/bytes.ts";
+import { SkeinError } from "../../base/errors.ts";
+import { sha256Hex } from "../../base/hash.ts";
 import {
   MANIFEST_BYTES_MAX,
   PIECE_BYTES_MAX,
@@ -14,9 +14,9 @@ import {
   SHARDS_MAX,
   SPLIT_TOKENS_MAX,
   VOCAB_MAX,
-} from "../base/limits.ts";
+} from "../../base/limits.ts";
 import { type CanonicalValue, canonicalJson, isCanonicalValue } from "./canonical.ts";
-import { bytesPerToken, shardName, type TokenType, tokenTypeOf } from "./shards.ts";
+import { bytesPerToken, shardName, type TokenType, tokenTypeOf } from "./tokens.ts";
 
 /** The two parts of a dataset. */
 export type SplitName = "train" | "valid";

@@ -3,15 +3,15 @@
  * the shards as journal.json until the manifest is written. A journal that is damaged, or of a build with other settings, counts
  * as none.
  */
-import { fromUtf8, utf8 } from "../base/bytes.ts";
-import { sha256Hex } from "../base/hash.ts";
-import { MANIFEST_BYTES_MAX } from "../base/limits.ts";
-import type { Store } from "../store/store.ts";
+import { fromUtf8, utf8 } from "../../base/bytes.ts";
+import { sha256Hex } from "../../base/hash.ts";
+import { MANIFEST_BYTES_MAX } from "../../base/limits.ts";
+import type { Store } from "../../store/store.ts";
 import { type CanonicalValue, canonicalJson } from "./canonical.ts";
 import type { ShardEntry, SplitName } from "./manifest.ts";
 import { piecesKey } from "./manifest.ts";
-import type { TokenType } from "./shards.ts";
-import { bytesPerToken } from "./shards.ts";
+import type { TokenType } from "./tokens.ts";
+import { bytesPerToken } from "./tokens.ts";
 
 /** A finished shard, and what it and those before it hold. */
 export interface JournalEntry {

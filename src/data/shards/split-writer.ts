@@ -3,16 +3,16 @@
  * the journal of an interrupted build it passes over the documents that finished shards hold, without tokenizing them, after
  * which it is where it was.
  */
-import { assert } from "../base/assert.ts";
-import { concatBytes } from "../base/bytes.ts";
-import { SkeinError } from "../base/errors.ts";
-import { sha256, sha256Hex, toHex } from "../base/hash.ts";
-import type { Store } from "../store/store.ts";
+import { assert } from "../../base/assert.ts";
+import { concatBytes } from "../../base/bytes.ts";
+import { SkeinError } from "../../base/errors.ts";
+import { sha256, sha256Hex, toHex } from "../../base/hash.ts";
+import type { Store } from "../../store/store.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { ShardEntry, SplitEntry, SplitName } from "./manifest.ts";
 import { piecesKey } from "./manifest.ts";
 import { encodePieces } from "./pieces.ts";
-import { encodeTokens, shardName, type TokenArray, type TokenType, tokenArray } from "./shards.ts";
+import { encodeTokens, shardName, type TokenArray, type TokenType, tokenArray } from "./tokens.ts";
 
 /** What a writer needs to know. */
 export interface SplitWriterOptions {

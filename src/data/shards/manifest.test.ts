@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { fromUtf8, utf8 } from "../base/bytes.ts";
-import { SkeinError } from "../base/errors.ts";
-import { sha256Hex } from "../base/hash.ts";
-import { memoryStore } from "../store/memory.ts";
-import { buildDataset } from "./build.ts";
+import { fromUtf8, utf8 } from "../../base/bytes.ts";
+import { SkeinError } from "../../base/errors.ts";
+import { sha256Hex } from "../../base/hash.ts";
+import { memoryStore } from "../../store/memory.ts";
+import { buildDataset } from "../build.ts";
+import { byteTokenizer } from "../tokenizer.ts";
 import { canonicalJson, isCanonicalValue } from "./canonical.ts";
 import { encodeManifest, type Manifest, parseManifest, piecesKey } from "./manifest.ts";
 import { encodePieces, parsePieces, sidecarBytes } from "./pieces.ts";
-import { decodeTokens, encodeTokens, shardName, tokenArray } from "./shards.ts";
-import { byteTokenizer } from "./tokenizer.ts";
+import { decodeTokens, encodeTokens, shardName, tokenArray } from "./tokens.ts";
 
 async function example(): Promise<Manifest> {
   const documents = ["one", "two", "three", "four"].map((text) => ({ name: text, text: text.repeat(9) }));

@@ -3,7 +3,7 @@
  * space, strings as `JSON.stringify` writes them, whole numbers only. This is RFC 8785 (JSON Canonicalization Scheme)
  * restricted to whole numbers in ±(2^53 − 1) and to well-formed strings.
  */
-import { assert } from "../base/assert.ts";
+import { assert } from "../../base/assert.ts";
 
 /** What canonical JSON can hold. */
 export type CanonicalValue =
