@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { SkeinError } from "../base/errors.ts";
 import type { CheckpointInfo, DamagedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Dataset, TokenSource } from "../data/dataset.ts";
-import { manifestSha256 } from "../data/manifest.ts";
+import { manifestSha256 } from "../data/shards/manifest.ts";
 import { type Engine, STEP_DEFAULTS, type StepOptions } from "../engine/engine.ts";
 import { shapeJson } from "../model/parse.ts";
 import { checkSchedule, type Schedule } from "../optim/schedule.ts";

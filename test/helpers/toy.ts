@@ -4,7 +4,7 @@ import { bytesOf } from "../../src/base/bytes.ts";
 import { sha256Hex } from "../../src/base/hash.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { Dataset, TokenSource } from "../../src/data/dataset.ts";
-import type { SplitEntry } from "../../src/data/manifest.ts";
+import type { SplitEntry } from "../../src/data/shards/manifest.ts";
 import type { Tokenizer } from "../../src/data/tokenizer.ts";
 import type { ModelShape } from "../../src/engine/shape.ts";
 

@@ -1,0 +1,116 @@
+/** `skein train`: trains on this machine, or goes on where the run folder stopped. */
+import { Command } from "commander";
+import { SEQ_MAX } from "../base/limits.ts";
+import { paramCount } from "../engine/shape.ts";
+import { PRESET_NAMES, PRESETS, type Preset, type PresetName, presetNamed, withVocab } from "../model/presets.ts";
+import { withSteps } from "../optim/schedule.ts";
+import { HOME, realNumber, type SharedOptions, wholeNumber, withEngine, withJson } from "./shared/options.ts";
+import { prepareDefault } from "./shared/prepare.ts";
+import { type RunSettings, readSettings } from "./shared/settings.ts";
+import { processTerminal, short, table } from "./shared/terminal.ts";
+import { openDataFolder, runTraining } from "./shared/training.ts";
+
+interface TrainFlags extends SharedOptions, RunSettings {
+  readonly out?: string;
+  readonly microBatch?: number;
+  readonly recompute?: boolean;
+  readonly checkpointEvery?: number;
+}
+
+const PRESET_DEFAULT: PresetName = "nano";
+
+/** The verb `train`. */
+export function trainCommand(): Command {
+  const rows = PRESET_NAMES.map((name) => [`  ${name}`, describe(PRESETS[name])]);
+  const command = new Command("train")
+    .summary("train on this machine, or go on where a run stopped")
+    .description(
+      "Trains a model. Whatever --out already holds is continued exactly; started again after Ctrl-C, a crash or a " +
+        "kill, the run ends with the same model as if it had never stopped. Ctrl-C finishes the step and saves; a " +
+        "second Ctrl-C ends at once.",
+    )
+    .option("--data <folder>", "what `skein data` made (default: the documents of the installed packages)")
+    .option("--out <folder>", `where checkpoints go and come from (default: ${HOME}/<preset>)`)
+    .option("--preset <name>", `model and settings, see below (default: ${PRESET_DEFAULT})`)
+    .option("--steps <n>", "length of the run (default: the preset's)", wholeNumber(1, 1e9))
+    .option("--batch <n>", "sequences in a step (default: the preset's)", wholeNumber(1, 1e6))
+    .option("--seq <n>", "tokens in a sequence (default: the preset's)", wholeNumber(1, SEQ_MAX))
+    .option("--lr <rate>", "peak learning rate (default: the preset's)", realNumber(0, 100, true))
+    .option("--seed <text>", "chooses first params and data order (default: 1)")
+    .option(
+      "--micro-batch <n>",
+      "sequences computed at a time: less memory, same result (default: the batch)",
+      wholeNumber(1, 1e6),
+    )
+    .option("--recompute", "keep less in memory and compute it again: a third slower, same result")
+    .option(
+      "--checkpoint-every <n>",
+      "steps between checkpoints (default: 100; 0: at the end only)",
+      wholeNumber(0, 1e9),
+    );
+  withJson(withEngine(command)).addHelpText(
+    "after",
+    `
+Presets:
+${table(rows).join("\n")}
+
+Examples:
+  skein train --data data/ --out run/ --preset 2m       begin
+  skein train --out run/                                go on with the same settings
+  skein train --steps 500 --seed 7 --out try7/          a short try on the default corpus
+  skein train --preset 125m --micro-batch 1 --recompute where memory is short`,
+  );
+  return command.action(train);
+}
+
+function describe({ shape, seqLen, batch, schedule, description }: Preset): string {
+  return `${short(paramCount(shape))} params, ${short(schedule.steps)} steps of ${batch} × ${seqLen} tokens: ${description}`;
+}
+
+async function train(flags: TrainFlags): Promise<void> {
+  const terminal = processTerminal(flags.json === true);
+  const outFolder = flags.out ?? `${HOME}/${flags.preset ?? PRESET_DEFAULT}`;
+  const settings = { ...(await readSettings(outFolder)), ...settingsOf(flags) };
+  const preset = presetNamed(settings.preset ?? PRESET_DEFAULT);
+  const dataFolder = settings.data ?? (await prepareDefault(preset.shape.vocabSize, terminal));
+  const { manifest } = await openDataFolder(dataFolder);
+  const { shape } = withVocab(preset, manifest.tokenizer.vocabSize);
+  const schedule = withSteps(preset.schedule, settings.steps ?? preset.schedule.steps);
+  const scale = (settings.lr ?? schedule.lr) / schedule.lr;
+  const batch = settings.batch ?? preset.batch;
+  await runTraining(
+    {
+      dataFolder,
+      outFolder,
+      presetName: preset.name,
+      shape,
+      schedule: {
+        ...schedule,
+        lr: settings.lr ?? schedule.lr,
+        ...(schedule.kind === "cosine" ? { floorLr: schedule.floorLr * scale } : {}),
+      },
+      config: {
+        seed: settings.seed ?? "1",
+        batch,
+        seqLen: settings.seq ?? preset.seqLen,
+        checkpointEvery: flags.checkpointEvery ?? 100,
+        validateEvery: Math.max(10, Math.ceil(schedule.steps / 200) * 10),
+      },
+      engine: flags.engine,
+      ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+      microBatch: Math.min(batch, flags.microBatch ?? batch),
+      recompute: flags.recompute === true,
+      settings: { ...settings, data: dataFolder, preset: preset.name },
+    },
+    terminal,
+  );
+  terminal.line(`\nNext: skein generate ${outFolder} --prompt "The"`);
+}
+
+/** Those flags that are settings, and were given. */
+function settingsOf(flags: TrainFlags): RunSettings {
+  const { data, preset, steps, batch, seq, lr, seed } = flags;
+  return Object.fromEntries(
+    Object.entries({ data, preset, steps, batch, seq, lr, seed }).filter(([, value]) => value !== undefined),
+  );
+}
