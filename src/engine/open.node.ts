@@ -79,7 +79,13 @@ export async function describeEngines(): Promise<EngineReport[]> {
       reports.push({ name: engine, available: true, backend: `${backend}, bits verified` });
     } catch (error) {
       const remedy = error instanceof SkeinError ? error.remedy : undefined;
-      reports.push({ name: engine, available: false, backend, reason: messageOf(error), ...(remedy ? { remedy } : {}) });
+      reports.push({
+        name: engine,
+        available: false,
+        backend,
+        reason: messageOf(error),
+        ...(remedy ? { remedy } : {}),
+      });
     }
   }
   reports.push({ name: "reference", available: true, backend: "typescript float64, slow: the judge of the others" });

@@ -108,8 +108,8 @@ typedef struct { const float *p; idx rs, cs; } Mat;
 /* C[m][n] = (from or 0) + A[m][kc]·B for m <= MC, kc <= KC; B packed in slivers `stride` floats apart; pack: MC*KC floats of scratch. */
 static void mul_block(idx m, idx n, idx kc, Mat A, const float *B, idx stride, const float *from, float *C, idx ldc, float *pack) {
   float edge[MR * NR] __attribute__((aligned(64)));
-  int direct = A.cs == 1 && A.rs % 512 != 0; /* rows a multiple of 2 KiB apart would collide in the L1 cache */
-  idx whole = direct ? m / MR * MR : 0;      /* rows read in place; the rest is packed */
+  int direct = A.cs == 1 && A.rs % 1024 != 0; /* rows a multiple of 4 KiB apart would collide in the L1 cache */
+  idx whole = direct ? m / MR * MR : 0;       /* rows read in place; the rest is packed */
   if (whole < m) pack_rows(m - whole, kc, A.p + whole * A.rs, A.rs, A.cs, pack);
   for (idx j = 0; j < n; j += NR) {
     const float *b = B + j / NR * stride;
