@@ -34,8 +34,8 @@ export { type BpeOptions, type BpeProgress, trainBpe } from "./data/bpe-train.ts
 export { type BuildOptions, type BuildProgress, buildDataset } from "./data/build.ts";
 export { type Dataset, openDataset, type TokenSource } from "./data/dataset.ts";
 export type { Document } from "./data/document.ts";
-export { type Manifest, manifestSha256, parseManifest } from "./data/shards/manifest.ts";
 export { keyedPermutation } from "./data/permutation.ts";
+export { type Manifest, manifestSha256, parseManifest } from "./data/shards/manifest.ts";
 export { documentsOf, type Skip, type SourceOptions } from "./data/sources.ts";
 export { byteTokenizer, loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export {
