@@ -49,7 +49,7 @@ async function up(flags: UpFlags): Promise<void> {
         checkpointEvery: 50,
         validateEvery: 100,
         sampleEvery: 100,
-        samplePrompt: "The",
+        samplePrompt: "Returns the",
         sampleTokens: 40,
         validationSequences: 32,
       },

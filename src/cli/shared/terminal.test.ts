@@ -76,7 +76,7 @@ describe("numbers for people", () => {
       "45 s",
       "3 min 12 s",
       "2 h 05 min",
-      "4 days 4 h",
+      "4 d 4 h",
       "32 years",
     ]);
     expect(duration(Number.NaN)).toBe("unknown");

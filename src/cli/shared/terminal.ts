@@ -153,7 +153,7 @@ export function figures(n: number): string {
   return n.toFixed(digits).replace(/\.?0+$/, "");
 }
 
-/** A length of time: "45 s", "3 min 12 s", "2 h 05 min", "3 days 4 h", "30 years". */
+/** A length of time: "45 s", "3 min 12 s", "2 h 05 min", "3 d 4 h", "30 years". */
 export function duration(ms: number): string {
   if (!Number.isFinite(ms)) return "unknown";
   const s = Math.max(0, Math.round(ms / 1000));
@@ -162,7 +162,7 @@ export function duration(ms: number): string {
   if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
   if (s < 86_400) return `${Math.floor(s / 3600)} h ${two(Math.floor((s % 3600) / 60))} min`;
   if (s >= 2 * 365 * 86_400) return `${count(s / (365 * 86_400))} years`;
-  return `${Math.floor(s / 86_400)} days ${Math.floor((s % 86_400) / 3600)} h`;
+  return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
 
 /** Columns padded to a common width, as lines; the first row may be a heading. Columns named in `right` align right. */
