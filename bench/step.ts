@@ -16,7 +16,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type EngineName, openEngine } from "../src/engine/open.node.ts";
-import { initParams } from "../src/model/init.ts";
+import { initTensors } from "../src/model/init.ts";
 import { PRESETS } from "../src/model/presets.ts";
 
 const CONFIGS = { S: PRESETS["7m"], M: PRESETS["34m"] } as const;
@@ -37,7 +37,8 @@ function peakMb(): number {
 async function measureHere(engine: EngineName, config: ConfigName, threads: number, seconds: number): Promise<void> {
   const { shape, seqLen, batch } = CONFIGS[config];
   const opened = await openEngine({ engine, shape, seqLen, microBatch: batch, threads });
-  await opened.write("params", initParams(shape, "bench"));
+  for (const { entry, start, values } of initTensors(shape, "bench"))
+    await opened.write("params", values, entry.offset + start);
   const tokens = new Int32Array(batch * (seqLen + 1)).map((_, i) => (i * i * 7 + i * 3) % shape.vocabSize);
   const times: number[] = [];
   const until = performance.now() + seconds * 1000;
