@@ -44,3 +44,11 @@ export const SPLIT_TOKENS_MAX: number = 2 ** 48;
 export const LINE_BYTES_MAX: number = 64 << 20;
 /** UTF-16 units in one document; longer texts are cut at line breaks. */
 export const DOCUMENT_CHARS_MAX: number = 64 << 20;
+/** Side of a chunk of the codec: positions within a chunk stay below 2^16. */
+export const CHUNK_SIDE_MAX: number = 256;
+/** Contributions one round may apply; the usual cap is 20. Bounds the scratch memory of `apply`. */
+export const CONTRIBUTIONS_MAX: number = 1024;
+/** Magnitude of a value in a payload. Params are of the order of 1; no honest round moves one by this much. */
+export const LEVEL_MAX: number = 65_536;
+/** Bits of a payload's stream per kept value. Real ones take 8 to 11; a peer whose values cannot be said in so many sends nothing. */
+export const STREAM_BITS_MAX: number = 20;
