@@ -2,7 +2,7 @@
  * Learns the same as PyTorch: trains the 2m preset on the books with the exact engine and with PyTorch (bench/torch_train.py): same
  * first params, batches, learning rates, clip and decay; compares the curves and the validation loss.
  *
- *   npx tsc --noEmit false --declaration false --isolatedDeclarations false --rootDir . --outDir build/ts
+ *   npm run build:all
  *   PYTHON=python3 node build/ts/bench/parity.js [--steps 600] [--seed 1] [--books ../shared/data/books]
  *
  * Prints a Markdown table for docs/LOG.md and exits 1 where the validation losses differ by more than 1 %.

@@ -2,7 +2,7 @@
  * How long a newcomer waits: from `npm start` to the first optimizer step, in a fresh folder (corpus gathered, vocabulary trained,
  * text encoded) and in one that has its dataset.
  *
- *   npm run build && npx tsc --noEmit false --declaration false --isolatedDeclarations false --rootDir . --outDir build/ts
+ *   npm run build && npm run build:all
  *   node build/ts/bench/start.js
  */
 import { spawn } from "node:child_process";

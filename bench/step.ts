@@ -4,7 +4,7 @@
  * helps it (bench/torch_step.py). Each measurement is a process of its own; ours run before and after PyTorch's and the better
  * counts, so that drift of the machine favours nobody.
  *
- *   npx tsc --noEmit false --declaration false --isolatedDeclarations false --rootDir . --outDir build/ts
+ *   npm run build:all
  *   PYTHON=python3 node build/ts/bench/step.js [S|M …] [--threads 1,2] [--seconds 15]
  *
  * Prints Markdown rows for bench/RESULTS.md. Tokens/s is the median over steps; memory is the process's peak resident set (VmHWM).

@@ -3,7 +3,7 @@
  * src/engine/exact/fingerprint.ts) as WASM and as the native library, at 1, 2 and 3 threads, in this Node, in other major versions of
  * Node (their binaries come as npm packages), and in headless Chromium with and without shared memory.
  *
- *   npx tsc --noEmit false --declaration false --isolatedDeclarations false --rootDir . --outDir build/ts
+ *   npm run build:all
  *   node build/ts/scripts/exact-everywhere.js            everything; ends with "N passed, M failed"
  *   node build/ts/scripts/exact-everywhere.js --here     this Node only, as JSON lines
  */

@@ -29,6 +29,9 @@ export {
   saveCheckpoint,
   verifyCheckpoint,
 } from "./checkpoint/checkpoint.ts";
+export { type BodyLayout, bodyLayout } from "./codec/body.ts";
+export { compressor } from "./codec/feedback.ts";
+export { CODEC_DEFAULTS, type CodecParams } from "./codec/params.ts";
 export { passOrder } from "./data/assignment.ts";
 export { type BpeOptions, type BpeProgress, trainBpe } from "./data/bpe-train.ts";
 export { type BuildOptions, type BuildProgress, buildDataset } from "./data/build.ts";
@@ -67,5 +70,9 @@ export {
   type StepReport,
   trainSolo,
 } from "./roles/solo.ts";
+export { AGGREGATION_NAMES, AGGREGATIONS, type Aggregation } from "./round/aggregation.ts";
+export { exchange, exchangeThrough } from "./round/exchange.ts";
+export { contributionOf, decodePayload, encodePayload, type Fault, isFault, type Payload } from "./round/payload.ts";
+export { stateRoot, stateTreeBuilder, verifyPiece } from "./round/state-root.ts";
 export { memoryStore } from "./store/memory.ts";
 export type { ByteRange, Store } from "./store/store.ts";
