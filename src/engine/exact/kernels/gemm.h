@@ -70,6 +70,26 @@ NOINLINE tile_packed_add(idx kc, const float *a, const float *b, const float *fr
 NOINLINE tile_direct_new(idx kc, const float *a, idx lda, const float *b, float *c, idx ldc) { tile(kc, a, lda, 1, b, 0, c, ldc); }
 NOINLINE tile_direct_add(idx kc, const float *a, idx lda, const float *b, const float *from, float *c, idx ldc) { tile(kc, a, lda, 1, b, from, c, ldc); }
 
+/* Four floats, and a shuffle of two of them, in both compilers' words. */
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v4u __attribute__((vector_size(16), aligned(4)));
+#if defined(__clang__)
+#define MIX(a, b, w, x, y, z) __builtin_shufflevector(a, b, w, x, y, z)
+#else
+typedef int i4 __attribute__((vector_size(16)));
+#define MIX(a, b, w, x, y, z) __builtin_shuffle(a, b, (i4){w, x, y, z})
+#endif
+
+/* out[y*stride + x] = in[x*lead + y] for x, y < 4. */
+INLINE void turn4(const float *in, idx lead, float *out, idx stride) {
+  v4 a = *(const v4u *)in, b = *(const v4u *)(in + lead), c = *(const v4u *)(in + 2 * lead), d = *(const v4u *)(in + 3 * lead);
+  v4 ab = MIX(a, b, 0, 4, 1, 5), cd = MIX(c, d, 0, 4, 1, 5), ab2 = MIX(a, b, 2, 6, 3, 7), cd2 = MIX(c, d, 2, 6, 3, 7);
+  *(v4u *)out = MIX(ab, cd, 0, 1, 4, 5);
+  *(v4u *)(out + stride) = MIX(ab, cd, 2, 3, 6, 7);
+  *(v4u *)(out + 2 * stride) = MIX(ab2, cd2, 0, 1, 4, 5);
+  *(v4u *)(out + 3 * stride) = MIX(ab2, cd2, 2, 3, 6, 7);
+}
+
 /* Packs columns [0, n) of B, n <= NR, into one sliver [kc][NR], zero-filled to NR. */
 static void pack_sliver(idx kc, idx n, const float *b, idx brs, idx bcs, float *out) {
   if (n == NR && bcs == 1) {
@@ -77,11 +97,12 @@ static void pack_sliver(idx kc, idx n, const float *b, idx brs, idx bcs, float *
       UNROLL for (int j = 0; j < NV; j++) *(vfu *)(out + j * VL) = *(const vfu *)(b + j * VL);
     return;
   }
-  for (idx k0 = 0; k0 < kc; k0 += LANES) { /* 16 rows at a time: each column's cache line is read once */
-    idx k1 = k0 + LANES < kc ? k0 + LANES : kc;
-    for (idx j = 0; j < NR; j++)
-      for (idx k = k0; k < k1; k++) out[k * NR + j] = j < n ? b[k * brs + j * bcs] : 0.f;
-  }
+  idx done = 0; /* rows packed by turning 4 x 4 blocks, where columns are contiguous */
+  if (n == NR && brs == 1)
+    for (; done + 4 <= kc; done += 4)
+      for (idx j = 0; j < NR; j += 4) turn4(b + done + j * bcs, bcs, out + done * NR + j, NR);
+  for (idx k = done; k < kc; k++)
+    for (idx j = 0; j < NR; j++) out[k * NR + j] = j < n ? b[k * brs + j * bcs] : 0.f;
 }
 
 /* Packs rows [0, m) of A into tiles [m/MR][kc][MR], zero-filled to MR. */
@@ -96,9 +117,12 @@ static void pack_rows(idx m, idx kc, const float *a, idx ars, idx acs, float *ou
     out += whole * kc;
   }
   for (idx i0 = 0; i0 < m; i0 += MR, out += kc * MR) {
-    idx rows = m - i0 < MR ? m - i0 : MR;
+    idx rows = m - i0 < MR ? m - i0 : MR, done = 0;
+    if (rows == MR && acs == 1 && MR % 4 == 0)
+      for (; done + 4 <= kc; done += 4)
+        for (idx i = 0; i < MR; i += 4) turn4(a + (i0 + i) * ars + done, ars, out + done * MR + i, MR);
     for (idx i = 0; i < MR; i++)
-      for (idx k = 0; k < kc; k++) out[k * MR + i] = i < rows ? a[(i0 + i) * ars + k * acs] : 0.f;
+      for (idx k = done; k < kc; k++) out[k * MR + i] = i < rows ? a[(i0 + i) * ars + k * acs] : 0.f;
   }
 }
 
