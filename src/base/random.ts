@@ -20,6 +20,18 @@ function rotl(x: number, k: number): number {
   return (x << k) | (x >>> (32 - k));
 }
 
+/** A stream from its 32-bit words. */
+function randomOf(uint32: () => number): Random {
+  const below = (n: number): number => {
+    const limit = 2 ** 32 - (2 ** 32 % n);
+    for (;;) {
+      const x = uint32();
+      if (x < limit) return x % n;
+    }
+  };
+  return { uint32, below, uniform: () => uint32() / 2 ** 32 };
+}
+
 /** A reproducible stream for `seed` (any text or number); equal seeds give equal streams on every machine. */
 export function seededRandom(seed: string | number): Random {
   const text = String(seed);
@@ -44,26 +56,8 @@ export function seededRandom(seed: string | number): Random {
     d = rotl(d, 11);
     return result;
   };
-  const below = (n: number): number => {
-    const limit = 2 ** 32 - (2 ** 32 % n);
-    for (;;) {
-      const x = uint32();
-      if (x < limit) return x % n;
-    }
-  };
-  return { uint32, below, uniform: () => uint32() / 2 ** 32 };
+  return randomOf(uint32);
 }
 
 /** The machine's entropy, for keys and unique names. */
-export const systemRandom: Random = (() => {
-  const word = new Uint32Array(1);
-  const uint32 = (): number => crypto.getRandomValues(word)[0] ?? 0;
-  const below = (n: number): number => {
-    const limit = 2 ** 32 - (2 ** 32 % n);
-    for (;;) {
-      const x = uint32();
-      if (x < limit) return x % n;
-    }
-  };
-  return { uint32, below, uniform: () => uint32() / 2 ** 32 };
-})();
+export const systemRandom: Random = randomOf(() => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);

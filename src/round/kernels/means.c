@@ -1,5 +1,5 @@
 /* The outer step of the means over one block of a tensor; what src/round/means.ts drives. Same operations, same order, as
- * docs/protocol/apply.md and apply-reference.ts. Built without contraction of multiply and add: scripts/build-round-wasm.sh. */
+ * docs/protocol/apply.md and apply-reference.ts. Built without contraction of multiply and add: scripts/build-wasm.sh. */
 typedef int i32;
 typedef unsigned short u16;
 #define EXPORT(name) __attribute__((export_name(#name)))
