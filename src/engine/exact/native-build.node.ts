@@ -197,6 +197,6 @@ if (
     const list = outcome.tried.map((t) => `${t.variant} ${t.tokensPerSecond} tok/s`).join(", ");
     console.log(`native engine built: ${outcome.record.variant} (${outcome.record.compiler}; tried ${list})`);
   } else {
-    console.log(`native engine not built: ${outcome.reason}; the WASM engine will be used (3-4 times slower)`);
+    console.log(`native engine not built: ${outcome.reason}; the WASM engine will be used (2 to 4 times slower)`);
   }
 }

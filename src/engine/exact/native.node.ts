@@ -1,5 +1,5 @@
 /**
- * Runs exact.c as a native library, in Node: the same bits as the WASM, 3 to 4 times faster. This file loads what
+ * Runs exact.c as a native library, in Node: the same bits as the WASM, 2 to 4 times faster. This file loads what
  * native-build.node.ts has built for this very machine; where there is none, or it was built for another processor or
  * another source, it says why and what to do.
  */
