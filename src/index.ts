@@ -62,6 +62,7 @@ export { countParams, type ParamCounts, type StateBytes, stateBytes, trainFlopsP
 export { type InitPiece, initParams, initTensors } from "./model/init.ts";
 export { PRESET_NAMES, PRESETS, type Preset, type PresetName, presetNamed, withVocab } from "./model/presets.ts";
 export { learningRate, type Schedule, withSteps } from "./optim/schedule.ts";
+export { type CohortConfig, type CohortOptions, type CohortResult, trainCohort } from "./roles/cohort.ts";
 export {
   type SoloConfig,
   type SoloHooks,

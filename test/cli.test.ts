@@ -172,6 +172,46 @@ describe("skein train", () => {
     if (code === 6) expect(err).toMatch(/^.*error: .*finite/s);
   }, 60_000);
 
+  it("trains several peers round by round, to a model that generates and cannot be continued", async () => {
+    const flags = `${TRAIN} --steps 5 --peers 2 --inner-steps 3`;
+    const roots = new Map<string, unknown>();
+    for (const [method, least, most] of [
+      ["sparseloco", 50, 1000],
+      ["diloco", 1, 1],
+      ["adamw", 1 / 3, 1 / 2],
+    ] as const) {
+      const { code, out, err } = await skein(`${flags} --method ${method} --out ${method} --json`);
+      expect(code, err).toBe(0);
+      const rounds = named(out, "round");
+      expect(rounds.map((e) => [e["round"], e["step"]])).toEqual([
+        [1, 3],
+        [2, 5],
+      ]);
+      for (const { loss, validation, bytes, ratio, stateRoot } of rounds) {
+        expect(loss).toBeGreaterThan(0);
+        expect(validation).toBeGreaterThan(0);
+        expect(bytes).toBeGreaterThan(0);
+        expect(ratio).toBeGreaterThanOrEqual(least);
+        expect(ratio).toBeLessThanOrEqual(most);
+        expect(stateRoot).toMatch(/^[0-9a-f]{64}$/);
+      }
+      const end = named(out, "end")[0];
+      expect(end).toMatchObject({ rounds: 2, step: 5, stopped: false, stateRoot: rounds[1]?.["stateRoot"] });
+      roots.set(method, end?.["stateRoot"]);
+    }
+    expect(new Set(roots.values()).size).toBe(3);
+    const { code, out, err } = await skein(`${flags.replace("--threads 1", "--threads 2")} --out shared`);
+    expect(code, err).toBe(0);
+    expect(out).toMatch(/\npeers {3}2 in turn, sparseloco, rounds of 3 steps\n/);
+    expect(out).toMatch(
+      /\nround 2 {2}loss \d\.\d+ {2}validation \d\.\d+ {2}.* per peer, \d+× smaller than the model\n/,
+    );
+    expect(out).toContain(`state root ${roots.get("sparseloco")}`);
+    expect((await skein("generate shared --tokens 1 --engine wasm")).code).toBe(0);
+    expect((await skein(`${flags} --out shared`)).err).toMatch(/cannot be continued/);
+    expect((await skein(`${TRAIN} --steps 5 --out shared`)).err).toMatch(/other settings: .*cohort/);
+  }, 60_000);
+
   it("passes over a damaged checkpoint, and ends with 4 where all are", async () => {
     await skein(`${TRAIN} --out damaged --steps 4 --checkpoint-every 2`);
     const [older, newer] = ["step-00000002", "step-00000004"].map((name) =>
@@ -238,6 +278,9 @@ describe("the command line", () => {
       "generate --top-p 0",
       "data",
       "train --preset x",
+      "train --method adamw",
+      "train --peers 2 --method adamw --outer-lr 1",
+      "train --peers 2 --checkpoint-every 5",
     ]) {
       const { code, err } = await skein(args);
       expect(code, args).toBe(2);

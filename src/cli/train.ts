@@ -1,20 +1,21 @@
 /** `skein train`: trains on this machine, or goes on where the run folder stopped. */
-import { Command } from "commander";
-import { SEQ_MAX } from "../base/limits.ts";
+import { Command, Option } from "commander";
+import { CONTRIBUTIONS_MAX, SEQ_MAX } from "../base/limits.ts";
 import { paramCount } from "../engine/shape.ts";
 import { PRESET_NAMES, PRESETS, type Preset, type PresetName, presetNamed, withVocab } from "../model/presets.ts";
 import { withSteps } from "../optim/schedule.ts";
+import { COHORT_METHODS, INNER_STEPS_DEFAULT } from "../roles/cohort.ts";
+import { type CohortFlags, cohortOf, runCohort } from "./shared/cohort.ts";
 import { HOME, realNumber, type SharedOptions, wholeNumber, withEngine, withJson } from "./shared/options.ts";
 import { prepareDefault } from "./shared/prepare.ts";
 import { type RunSettings, readSettings } from "./shared/settings.ts";
 import { processTerminal, short, table } from "./shared/terminal.ts";
-import { openDataFolder, runTraining } from "./shared/training.ts";
+import { openDataFolder, runTraining, type Training } from "./shared/training.ts";
 
-interface TrainFlags extends SharedOptions, RunSettings {
+interface TrainFlags extends SharedOptions, RunSettings, CohortFlags {
   readonly out?: string;
   readonly microBatch?: number;
   readonly recompute?: boolean;
-  readonly checkpointEvery?: number;
 }
 
 const PRESET_DEFAULT: PresetName = "nano";
@@ -48,7 +49,7 @@ export function trainCommand(): Command {
       "steps between checkpoints (default: 100; 0: at the end only)",
       wholeNumber(0, 1e9),
     );
-  withJson(withEngine(command)).addHelpText(
+  withJson(withEngine(withPeers(command))).addHelpText(
     "after",
     `
 Presets:
@@ -58,9 +59,35 @@ Examples:
   skein train --data data/ --out run/ --preset 2m       begin
   skein train --out run/                                go on with the same settings
   skein train --steps 500 --seed 7 --out try7/          a short try on the default corpus
-  skein train --preset 125m --micro-batch 1 --recompute where memory is short`,
+  skein train --preset 125m --micro-batch 1 --recompute where memory is short
+  skein train --peers 8 --data data/ --out eight/       eight peers that exchange payloads`,
   );
   return command.action(train);
+}
+
+/** Adds the options of training by several peers in this process. */
+function withPeers(command: Command): Command {
+  return command
+    .option(
+      "--peers <n>",
+      "peers that train together here, in turn, each on its own data; --steps and --batch are each peer's. Not " +
+        "resumable: one checkpoint, at the end (default: 1; default of --out with more: " +
+        `${HOME}/<preset>-<method>)`,
+      wholeNumber(1, CONTRIBUTIONS_MAX),
+    )
+    .addOption(
+      new Option("--method <name>", "how peers agree (default: sparseloco; needs --peers)").choices(COHORT_METHODS),
+    )
+    .option(
+      "--inner-steps <n>",
+      `steps of a round (default: ${INNER_STEPS_DEFAULT}; needs --peers)`,
+      wholeNumber(1, 1e9),
+    )
+    .option(
+      "--outer-lr <rate>",
+      "outer learning rate (default: 1 for sparseloco, 0.7 for diloco; needs --peers)",
+      realNumber(0, 100, true),
+    );
 }
 
 function describe({ shape, seqLen, batch, schedule, description }: Preset): string {
@@ -69,7 +96,9 @@ function describe({ shape, seqLen, batch, schedule, description }: Preset): stri
 
 async function train(flags: TrainFlags): Promise<void> {
   const terminal = processTerminal(flags.json === true);
-  const outFolder = flags.out ?? `${HOME}/${flags.preset ?? PRESET_DEFAULT}`;
+  const cohort = cohortOf(flags);
+  const suffix = cohort ? `-${cohort.method}` : "";
+  const outFolder = flags.out ?? `${HOME}/${flags.preset ?? PRESET_DEFAULT}${suffix}`;
   const settings = { ...(await readSettings(outFolder)), ...settingsOf(flags) };
   const preset = presetNamed(settings.preset ?? PRESET_DEFAULT);
   const dataFolder = settings.data ?? (await prepareDefault(preset.shape.vocabSize, terminal));
@@ -78,32 +107,30 @@ async function train(flags: TrainFlags): Promise<void> {
   const schedule = withSteps(preset.schedule, settings.steps ?? preset.schedule.steps);
   const scale = (settings.lr ?? schedule.lr) / schedule.lr;
   const batch = settings.batch ?? preset.batch;
-  await runTraining(
-    {
-      dataFolder,
-      outFolder,
-      presetName: preset.name,
-      shape,
-      schedule: {
-        ...schedule,
-        lr: settings.lr ?? schedule.lr,
-        ...(schedule.kind === "cosine" ? { floorLr: schedule.floorLr * scale } : {}),
-      },
-      config: {
-        seed: settings.seed ?? "1",
-        batch,
-        seqLen: settings.seq ?? preset.seqLen,
-        checkpointEvery: flags.checkpointEvery ?? 100,
-        validateEvery: Math.max(10, Math.ceil(schedule.steps / 200) * 10),
-      },
-      engine: flags.engine,
-      ...(flags.threads === undefined ? {} : { threads: flags.threads }),
-      microBatch: Math.min(batch, flags.microBatch ?? batch),
-      recompute: flags.recompute === true,
-      settings: { ...settings, data: dataFolder, preset: preset.name },
+  const training: Training = {
+    dataFolder,
+    outFolder,
+    presetName: preset.name,
+    shape,
+    schedule: {
+      ...schedule,
+      lr: settings.lr ?? schedule.lr,
+      ...(schedule.kind === "cosine" ? { floorLr: schedule.floorLr * scale } : {}),
     },
-    terminal,
-  );
+    config: {
+      seed: settings.seed ?? "1",
+      batch,
+      seqLen: settings.seq ?? preset.seqLen,
+      checkpointEvery: flags.checkpointEvery ?? 100,
+      validateEvery: Math.max(10, Math.ceil(schedule.steps / 200) * 10),
+    },
+    engine: flags.engine,
+    ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+    microBatch: Math.min(batch, flags.microBatch ?? batch),
+    recompute: flags.recompute === true,
+    settings: { ...settings, data: dataFolder, preset: preset.name },
+  };
+  await (cohort ? runCohort(training, cohort, terminal) : runTraining(training, terminal));
   terminal.line(`\nNext: skein generate ${outFolder} --prompt "The"`);
 }
 

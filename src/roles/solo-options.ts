@@ -100,7 +100,7 @@ export interface SoloResult {
 const SHOWN_MAX = 200;
 
 /** Checks settings and data before anything is begun. Throws SkeinError("config") or ("data"). */
-export function checkSolo(options: SoloOptions): void {
+export function checkSolo(options: Pick<SoloOptions, "engine" | "config" | "dataset" | "schedule">): void {
   const { engine, config, dataset, schedule } = options;
   checkSchedule(schedule);
   const whole = (name: keyof SoloConfig, least: number, value: number | undefined): void => {

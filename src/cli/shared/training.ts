@@ -27,6 +27,8 @@ export interface Training {
   readonly shape: ModelShape;
   readonly schedule: Schedule;
   readonly config: SoloConfig;
+  /** Where several peers train: how many, and how they do it in words. */
+  readonly cohort?: { readonly peers: number; readonly words: string };
   readonly engine: EngineName;
   readonly threads?: number;
   readonly microBatch: number;
@@ -45,7 +47,22 @@ export async function openDataFolder(folder: string): Promise<Dataset> {
 }
 
 /** Trains, or goes on, to the end. Throws SkeinError("interrupted") after Ctrl-C, when the checkpoint is written. */
-export async function runTraining(training: Training, terminal: Terminal): Promise<SoloResult> {
+export function runTraining(training: Training, terminal: Terminal): Promise<SoloResult> {
+  return withOpened(training, terminal, (config, dataset, engine) =>
+    train({ ...training, config }, dataset, engine, terminal),
+  );
+}
+
+/**
+ * Opens dataset and engine for `work`, tells the plan, and closes the engine at the end, however that comes. `besideBytes`: what
+ * the work holds beside the engine.
+ */
+export async function withOpened<T>(
+  training: Training,
+  terminal: Terminal,
+  work: (config: SoloConfig, dataset: Dataset, engine: Engine) => Promise<T>,
+  besideBytes = 0,
+): Promise<T> {
   const dataset = await openDataFolder(training.dataFolder);
   const options: EngineOptions = {
     shape: training.shape,
@@ -55,13 +72,14 @@ export async function runTraining(training: Training, terminal: Terminal): Promi
     ...(training.threads === undefined ? {} : { threads: training.threads }),
   };
   const machine = thisMachine();
-  const availableBytes = bytesMaxOf(training.engine, training.threads ?? machine.cores, machine);
+  const threads = training.threads ?? machine.cores;
+  const availableBytes = bytesMaxOf(training.engine, threads, machine) - besideBytes;
   checkMemory(options, availableBytes, (candidate) => planMemory(training.engine, candidate));
   const engine = await openEngine({ engine: training.engine, ...options });
   try {
     const config = withoutEmptyValidation(training, dataset, terminal);
     tellPlan(training, dataset, engine, availableBytes, terminal);
-    return await train({ ...training, config }, dataset, engine, terminal);
+    return await work(config, dataset, engine);
   } finally {
     await engine.close();
   }
@@ -112,8 +130,9 @@ function tellPlan(
   availableBytes: number,
   terminal: Terminal,
 ): void {
-  const { config, schedule, shape, presetName } = training;
-  const tokens = schedule.steps * config.batch * config.seqLen;
+  const { config, schedule, shape, presetName, cohort } = training;
+  const peers = cohort?.peers ?? 1;
+  const tokens = schedule.steps * peers * config.batch * config.seqLen;
   const trainTokens = dataset.split("train").tokens;
   const params = paramCount(shape);
   const { threads, microBatch, recompute } = engine.options;
@@ -121,7 +140,8 @@ function tellPlan(
   const lines = [
     `model   ${presetName}: ${short(params)} params (vocabulary ${count(shape.vocabSize)}, width ${shape.dim}, ${shape.layers} layers)`,
     `data    ${training.dataFolder}: ${short(trainTokens)} tokens to train on, ${short(dataset.split("valid").tokens)} set aside`,
-    `plan    ${count(schedule.steps)} steps of ${config.batch} × ${config.seqLen} tokens: ${short(tokens)} tokens, ${figures(tokens / trainTokens)} passes over the data`,
+    `plan    ${count(schedule.steps)} steps of ${cohort ? `${peers} × ` : ""}${config.batch} × ${config.seqLen} tokens: ${short(tokens)} tokens, ${figures(tokens / trainTokens)} passes over the data`,
+    ...(cohort ? [`peers   ${cohort.words}`] : []),
     `engine  ${engine.name} (${engine.backend}), ${threads} ${threads === 1 ? "thread" : "threads"}${split}${recompute ? ", recomputing" : ""}`,
     `memory  ${bytes(engine.plan.totalBytes)} of the ${bytes(availableBytes)} available`,
     `folder  ${training.outFolder}`,
@@ -135,6 +155,7 @@ function tellPlan(
     out: training.outFolder,
     trainTokens,
     steps: schedule.steps,
+    ...(cohort ? { peers } : {}),
     batch: config.batch,
     seqLen: config.seqLen,
     lr: schedule.lr,
@@ -184,8 +205,8 @@ function hooksFor(training: Training, accepted: () => Promise<void>, terminal: T
   };
 }
 
-/** JSON has no NaN. */
-function finite(x: number): number | null {
+/** `x`, or null where it is not finite: JSON has no NaN. */
+export function finite(x: number): number | null {
   return Number.isFinite(x) ? x : null;
 }
 
