@@ -46,7 +46,7 @@ export async function openEngine({ engine = "auto", ...options }: OpenOptions): 
 /** Memory that `openEngine` would take, without opening. */
 export function planMemory(engine: EngineName, options: EngineOptions): MemoryPlan {
   const settled = checkOptions(options, availableParallelism());
-  return resolveEngine(engine) === "reference" ? referencePlan(settled) : planExact(settled);
+  return engine === "reference" ? referencePlan(settled) : planExact(settled);
 }
 
 /** One engine on this machine, for `skein doctor`. */

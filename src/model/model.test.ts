@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { TOY_SHAPE } from "../../test/helpers/toy.ts";
 import { bytesOf } from "../base/bytes.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { seededRandom } from "../base/random.ts";
@@ -10,18 +11,7 @@ import { INIT_STD, initParams, initTensors, sumOfTwelve } from "./init.ts";
 import { parseShape, sameShape, shapeJson } from "./parse.ts";
 import { PRESET_NAMES, PRESETS, presetNamed, withVocab } from "./presets.ts";
 
-const toy: ModelShape = {
-  vocabSize: 11,
-  dim: 8,
-  layers: 2,
-  heads: 2,
-  kvHeads: 1,
-  headDim: 4,
-  ffnDim: 12,
-  ropeTheta: 10_000,
-  normEps: 1e-5,
-  tied: false,
-};
+const toy: ModelShape = { ...TOY_SHAPE, vocabSize: 11 };
 
 describe("presets", () => {
   it("are valid, grow, and are named by their keys", () => {

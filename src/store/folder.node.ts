@@ -7,12 +7,13 @@
  * most its temporary file: its name carries a "~", which no key may, so `list` and `get` never see it, and the next process
  * that opens the store removes it once its writer is known to be gone.
  */
-import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { hostname } from "node:os";
 import * as path from "node:path";
+import { utf8 } from "../base/bytes.ts";
 import { systemClock } from "../base/clock.ts";
 import { messageOf, SkeinError } from "../base/errors.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { systemRandom } from "../base/random.ts";
 import { assertRange, checkKey, keyFault, nameTaken } from "./key.ts";
 import type { ByteRange, Store } from "./store.ts";
@@ -28,7 +29,7 @@ const READ_BYTES_MAX = 1 << 30;
 /** A temporary file of another machine is stale when nothing was written to it for this long. */
 const STALE_AGE_MS = 24 * 3600 * 1000;
 
-const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
+const host = sha256Hex(utf8(hostname())).slice(0, 8);
 const instance = `${systemRandom.uint32().toString(36)}${systemRandom.uint32().toString(36)}`;
 let serial = 0;
 

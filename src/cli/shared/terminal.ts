@@ -4,13 +4,15 @@
  * every ten seconds, so that logs stay readable.
  */
 import { type Clock, systemClock } from "../../base/clock.ts";
-import type { LogField } from "../../base/log.ts";
 
 /** Milliseconds between two status lines where the line cannot be rewritten. */
 const PLAIN_STATUS_MS = 10_000;
 /** Milliseconds between two rewrites of the live line. */
 const LIVE_STATUS_MS = 80;
 const CLEAR_LINE = "\r\u001b[K";
+
+/** Anything JSON can hold. */
+type JsonField = string | number | boolean | null | readonly JsonField[] | { readonly [key: string]: JsonField };
 
 /** Where a stream's text goes; Node's process.stdout and process.stderr fit. */
 export interface Sink {
@@ -32,7 +34,7 @@ export interface Terminal {
   /** A remark on stderr, for people, that is no result. Silent under `--json`. */
   note(text: string): void;
   /** One JSON line. Silent without `--json`. */
-  event(event: string, fields?: Readonly<Record<string, LogField>>): void;
+  event(event: string, fields?: Readonly<Record<string, JsonField>>): void;
   /** Takes the live line away. */
   clear(): void;
 }

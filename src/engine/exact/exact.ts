@@ -6,12 +6,12 @@
  */
 import { must } from "../../base/assert.ts";
 import { bytesOf } from "../../base/bytes.ts";
-import { SkeinError } from "../../base/errors.ts";
 import { exactPow } from "../../base/exactmath.ts";
 import { checkBatch, checkPrompt, checkRange, checkStep, checkStepCount } from "../batch.ts";
 import type { Batch, Engine, EngineOptions, StepOptions, StepResult, VectorName } from "../engine.ts";
 import { ropeTable } from "../rope.ts";
 import { paramCount } from "../shape.ts";
+import { turnstile } from "../turnstile.ts";
 import { type ExactPlan, planHeader, type RegionName, SLOT, segmentTable } from "./plan.ts";
 
 /** Operations of exact.c. */
@@ -34,41 +34,31 @@ export interface Machine {
 export function exactEngine(machine: Machine, options: Required<EngineOptions>, plan: ExactPlan): Engine {
   const arena = new Arena(machine, options, plan);
   let steps = 0;
-  let closed: Promise<void> | undefined;
-  let last: Promise<unknown> = Promise.resolve();
-  /** One thing at a time, in the order of the calls. */
-  const turn = <T>(work: () => Promise<T> | T): Promise<T> => {
-    if (closed) return Promise.reject(new SkeinError("engine", "this engine is closed"));
-    const result = last.then(work);
-    last = result.catch(() => {});
-    return result;
-  };
+  const { inTurn, close } = turnstile(() => machine.close());
   return {
     name: "exact",
     backend: machine.backend,
     deterministic: true,
     options,
     plan,
-    read: (vector, offset = 0, length = arena.params - offset) => turn(() => arena.readVector(vector, offset, length)),
-    write: (vector, values, offset = 0) => turn(() => arena.writeVector(vector, values, offset)),
+    read: (vector, offset = 0, length = arena.params - offset) =>
+      inTurn(() => arena.readVector(vector, offset, length)),
+    write: (vector, values, offset = 0) => inTurn(() => arena.writeVector(vector, values, offset)),
     stepCount: () => steps,
     setStepCount: (n) => {
       checkStepCount(n);
       steps = n;
     },
-    gradients: (batch) => turn(() => arena.gradients(batch)),
+    gradients: (batch) => inTurn(() => arena.gradients(batch)),
     trainStep: (batch, step) =>
-      turn(async () => {
+      inTurn(async () => {
         const result = await arena.step(batch, step, steps + 1);
         if (result.applied) steps++;
         return result;
       }),
-    losses: (batch) => turn(() => arena.losses(batch)),
-    logits: (tokens) => turn(() => arena.logits(tokens)),
-    close: () => {
-      closed ??= last.then(() => machine.close());
-      return closed;
-    },
+    losses: (batch) => inTurn(() => arena.losses(batch)),
+    logits: (tokens) => inTurn(() => arena.logits(tokens)),
+    close,
   };
 }
 

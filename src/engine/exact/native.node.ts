@@ -3,14 +3,15 @@
  * native-build.node.ts has built for this very machine; where there is none, or it was built for another processor or
  * another source, it says why and what to do.
  */
-import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, cpus, platform } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert } from "../../base/assert.ts";
+import { utf8 } from "../../base/bytes.ts";
 import { messageOf, SkeinError } from "../../base/errors.ts";
+import { sha256Stream, toHex } from "../../base/hash.ts";
 import type { Engine, EngineOptions } from "../engine.ts";
 import { exactEngine, type Machine } from "./exact.ts";
 import { ABI, planExact } from "./plan.ts";
@@ -22,7 +23,7 @@ interface Addon {
   read(arena: object, offset: number, target: Uint8Array): void;
   run(arena: object, op: number): Promise<void>;
   close(arena: object): void;
-  constant(which: number): number;
+  abi(): number;
 }
 
 /** What native-build.node.ts leaves beside the library. */
@@ -60,10 +61,10 @@ export function nativeFolder(): string {
 
 /** Identifies C sources, processor and Node's architecture: a library built for others must not be loaded. */
 export function nativeFingerprint(): string {
-  const hash = createHash("sha256");
+  const hash = sha256Stream();
   for (const file of readdirSync(kernelFolder()).sort()) hash.update(readFileSync(join(kernelFolder(), file)));
-  hash.update(`${platform()} ${arch()} ${cpus()[0]?.model ?? ""} ${processorFlags()}`);
-  return hash.digest("hex").slice(0, 32);
+  hash.update(utf8(`${platform()} ${arch()} ${cpus()[0]?.model ?? ""} ${processorFlags()}`));
+  return toHex(hash.digest()).slice(0, 32);
 }
 
 function processorFlags(): string {
@@ -100,7 +101,7 @@ export function nativeStatus(): NativeStatus {
 function loadAddon(path: string): Addon {
   try {
     const addon = createRequire(import.meta.url)(path) as Addon;
-    assert(addon.constant(6) === ABI, `${path} has another arena layout`);
+    assert(addon.abi() === ABI, `${path} has another arena layout`);
     return addon;
   } catch (cause) {
     throw new SkeinError("engine", `the native library cannot be loaded: ${messageOf(cause)}`, {

@@ -28,7 +28,7 @@ export function wasmBytesMax(threads: number): number {
 interface Kernels {
   readonly __stack_pointer: WebAssembly.Global;
   readonly __heap_base: WebAssembly.Global;
-  skein_constant(which: number): number;
+  skein_abi(): number;
   skein_exec(base: number, op: number): void;
 }
 
@@ -108,7 +108,7 @@ function arenaAccess(memory: WebAssembly.Memory, base: number): Pick<Machine, "r
 }
 
 function checkKernels(kernels: Kernels): void {
-  assert(kernels.skein_constant(6) === ABI, "kernels.wasm.ts was built from another exact.c: run npm run build:wasm");
+  assert(kernels.skein_abi() === ABI, "kernels.wasm.ts was built from another exact.c: run npm run build:wasm");
   assert((kernels.__heap_base.value as number) <= STATIC_BYTES, "exact.c's static data outgrew its place");
 }
 

@@ -6,11 +6,11 @@
  * arithmetic are float64. Only + − × ÷, √ and base/exactmath are used, in a fixed order, so it computes the same bits
  * everywhere. It works on one sequence at a time, whatever `microBatch` says, and on one thread, whatever `threads` says.
  */
-import { assert } from "../../base/assert.ts";
 import { checkBatch, checkOptions, checkPrompt, checkRange, checkStep, checkStepCount } from "../batch.ts";
 import type { Batch, Engine, EngineOptions, MemoryPlan, StepOptions, StepResult, VectorName } from "../engine.ts";
 import { ropeTable } from "../rope.ts";
 import { paramCount, paramLayout } from "../shape.ts";
+import { turnstile } from "../turnstile.ts";
 import { adamwStep, clipScale, globalNorm } from "./adamw.ts";
 import { lastLogits, type Model, modelBackward, modelLosses, tensorViews } from "./model.ts";
 
@@ -83,27 +83,6 @@ function buildReference(options: Required<EngineOptions>): Engine {
       }),
     close,
   };
-}
-
-/** Runs calls one after another, in the order they were made, until closed. */
-function turnstile(): { inTurn: <T>(work: () => T) => Promise<T>; close: () => Promise<void> } {
-  let last: Promise<unknown> = Promise.resolve();
-  let closed = false;
-  const inTurn = <T>(work: () => T): Promise<T> => {
-    const result = last.then(() => {
-      assert(!closed, "the engine was used after it was closed");
-      return work();
-    });
-    last = result.catch(() => {}); // a failed call is its caller's to hear of; the next one goes ahead
-    return result;
-  };
-  const close = (): Promise<void> => {
-    last = last.then(() => {
-      closed = true;
-    });
-    return last.then(() => {});
-  };
-  return { inTurn, close };
 }
 
 /** Inputs and targets [length] of one row of a batch. */

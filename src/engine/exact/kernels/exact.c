@@ -343,11 +343,10 @@ static void run(char *base, int op, int tid) {
 #define EXPORT(name) __attribute__((visibility("default")))
 #endif
 
-/* Tile sizes, so that the planner knows the scratch they take: MR, NR, MC, KC, NC, QB, ABI. */
-EXPORT("skein_constant") int skein_constant(int which) {
-  static const int values[] = {MR, NR, MC, KC, NC, QB, ABI};
-  return which >= 0 && which < 7 ? values[which] : 0;
-}
+/* Checked when an engine opens: the arena must be laid out as arena.h reads it. */
+EXPORT("skein_abi") int skein_abi(void) { return ABI; }
+/* plan.ts reserves by these bounds, whatever the tile. */
+_Static_assert(NR <= 64 && MC * KC <= 96 * 256 && KC * NC <= 256 * 512 && QB <= 48, "the tile outgrows plan.ts");
 /* Thread 0: carries `op` out together with the workers. */
 EXPORT("skein_exec") void skein_exec(char *base, int op) {
   Team *team = team_of(base);

@@ -1,7 +1,7 @@
 /* exact.c as a Node-API addon: an arena in native memory, a team of POSIX threads, operations off the event loop.
  *
  * exports: open(bytes, threads) -> arena | undefined where memory is short; write(arena, offset, Uint8Array); read(arena, offset, Uint8Array);
- * run(arena, op) -> Promise<void>; close(arena); tile: "VLxMRxNV". Callers (native.node.ts) are trusted: they check ranges before they call,
+ * run(arena, op) -> Promise<void>; close(arena); abi() -> the arena's version. Callers (native.node.ts) are trusted: they check ranges before they call,
  * and never close an arena while an operation runs.
  */
 #include "exact.c"
@@ -135,19 +135,16 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
   return 0;
 }
 
-static napi_value js_constant(napi_env env, napi_callback_info info) {
-  napi_value argv[1], out = 0;
-  size_t argc = 1;
-  int32_t which = 0;
-  napi_get_cb_info(env, info, &argc, argv, 0, 0);
-  napi_get_value_int32(env, argv[0], &which);
-  napi_create_int32(env, skein_constant(which), &out);
+static napi_value js_abi(napi_env env, napi_callback_info info) {
+  napi_value out = 0;
+  (void)info;
+  napi_create_int32(env, skein_abi(), &out);
   return out;
 }
 
 NAPI_MODULE_INIT() {
   const struct { const char *name; napi_callback call; } all_exports[] = {
-    {"open", js_open}, {"write", js_write}, {"read", js_read}, {"run", js_run}, {"close", js_close}, {"constant", js_constant}};
+    {"open", js_open}, {"write", js_write}, {"read", js_read}, {"run", js_run}, {"close", js_close}, {"abi", js_abi}};
   for (size_t i = 0; i < sizeof all_exports / sizeof *all_exports; i++) {
     napi_value f;
     napi_create_function(env, all_exports[i].name, NAPI_AUTO_LENGTH, all_exports[i].call, 0, &f);
