@@ -44,7 +44,17 @@ export class SkeinError extends Error {
   }
 }
 
+/**
+ * Any value as a short text for a message. Never throws, whatever a stranger's value does when it is turned into text (an object out of
+ * JSON may well have a `toString` that is null).
+ */
+export function shown(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object" || value === null) return String(value);
+  return Array.isArray(value) ? "a list" : "an object";
+}
+
 /** The message of anything thrown. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  return thrown instanceof Error ? thrown.message : shown(thrown);
 }

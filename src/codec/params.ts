@@ -5,7 +5,7 @@
  * Departures: k may be anything from 1 to the chunk size, not only even numbers, since indices are entropy-coded and not packed
  * in pairs; values are sign + magnitude level (levels.ts) and not four uniform bins.
  */
-import { SkeinError } from "../base/errors.ts";
+import { SkeinError, shown } from "../base/errors.ts";
 import { CHUNK_SIDE_MAX } from "../base/limits.ts";
 
 /** How pseudo-gradients are compressed. Equal for all peers of a run. */
@@ -33,8 +33,8 @@ export function checkCodecParams(params: CodecParams): void {
   if (!(Number.isInteger(k) && k >= 1 && k <= chunkSide * chunkSide)) {
     throw new SkeinError("config", `k must be a whole number from 1 to chunkSide² = ${chunkSide ** 2}, not ${k}`);
   }
-  if (bits !== 1 && bits !== 2) throw new SkeinError("config", `bits must be 1 or 2, not ${String(bits)}`);
+  if (bits !== 1 && bits !== 2) throw new SkeinError("config", `bits must be 1 or 2, not ${shown(bits)}`);
   if (!(typeof beta === "number" && beta >= 0 && beta <= 1)) {
-    throw new SkeinError("config", `beta must lie in [0, 1], not ${String(beta)}`);
+    throw new SkeinError("config", `beta must lie in [0, 1], not ${shown(beta)}`);
   }
 }

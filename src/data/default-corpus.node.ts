@@ -12,7 +12,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { utf8 } from "../base/bytes.ts";
-import { messageOf, SkeinError } from "../base/errors.ts";
+import { messageOf, SkeinError, shown } from "../base/errors.ts";
 import { sha256Stream, toHex } from "../base/hash.ts";
 import type { Document } from "./document.ts";
 
@@ -116,7 +116,7 @@ async function lockedPackages(root: string, lockfile: string): Promise<{ install
   for (const [key, entry] of entries) {
     if (key.split("/").includes("..") || typeof entry !== "object" || entry === null || !sameEverywhere(key, entry))
       continue;
-    const label = `${key.slice(key.lastIndexOf("node_modules/") + 13)}@${String(entry["version"])}`;
+    const label = `${key.slice(key.lastIndexOf("node_modules/") + 13)}@${shown(entry["version"])}`;
     const folder = join(root, key);
     if ((await versionOf(folder)) === entry["version"]) installed.push({ label, key, folder });
     else missing.push(label);

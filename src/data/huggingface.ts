@@ -3,7 +3,7 @@
  * module), imported only when such a file is opened. The package trusts its input and ignores some settings silently; both are
  * mended here: the file is checked first, and what the package would get wrong is refused by name.
  */
-import { messageOf, SkeinError } from "../base/errors.ts";
+import { messageOf, SkeinError, shown } from "../base/errors.ts";
 import { REGEX_CHARS_MAX, TOKEN_CHARS_MAX, VOCAB_MAX } from "../base/limits.ts";
 import type { Json, TokenizerFile } from "./bpe/format.ts";
 import { isObject, tokenizerError } from "./bpe/format.ts";
@@ -71,7 +71,7 @@ function checkPipeline(node: unknown, budget: { nodes: number }, depth = 0): voi
       if (value.length > REGEX_CHARS_MAX) throw unsupported(`a pattern above ${REGEX_CHARS_MAX} characters`);
       if (nestedRepeat(value)) throw unsupported("a pattern with a repeat inside a repeat");
     }
-    if (name === "behavior" && SPLIT_LIKE.includes(value)) throw unsupported(`Split with behavior ${String(value)}`);
+    if (name === "behavior" && SPLIT_LIKE.includes(value)) throw unsupported(`Split with behavior ${shown(value)}`);
     checkPipeline(value, budget, depth + 1);
   }
 }
@@ -91,7 +91,7 @@ function withoutIdleSplit(root: Json): Json {
 }
 
 function checkModel(model: Json): void {
-  if (!MODELS.includes(model["type"])) throw unsupported(`the model ${String(model["type"])}`);
+  if (!MODELS.includes(model["type"])) throw unsupported(`the model ${shown(model["type"])}`);
   if (model["type"] === "BPE") {
     const { merges } = model;
     if (!Array.isArray(merges) || merges.length > VOCAB_MAX)

@@ -5,7 +5,7 @@
  * All of it is SkeinError (code "config" for settings, "data" for tokens): tokens come from files and strangers, and an
  * engine that has refused a batch must be as usable as before.
  */
-import { SkeinError } from "../base/errors.ts";
+import { SkeinError, shown } from "../base/errors.ts";
 import { SEQ_MAX, THREADS_MAX } from "../base/limits.ts";
 import { type Batch, type EngineOptions, STEP_DEFAULTS, type StepOptions } from "./engine.ts";
 import { checkShape } from "./shape.ts";
@@ -18,7 +18,7 @@ export type BatchLimits = Pick<EngineOptions, "shape" | "seqLen">;
 
 function whole(what: string, value: number, min: number, max: number): void {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return;
-  throw new SkeinError("config", `${what} must be a whole number from ${min} to ${max}, not ${String(value)}`);
+  throw new SkeinError("config", `${what} must be a whole number from ${min} to ${max}, not ${shown(value)}`);
 }
 
 /** `options` with its defaults filled in; `threads` is the default number of threads. Throws SkeinError("config"). */
@@ -43,7 +43,7 @@ function checkTokenRange(tokens: Int32Array, vocabSize: number): void {
 
 function checkLength(length: number, seqLen: number): void {
   if (Number.isSafeInteger(length) && length >= 1 && length <= seqLen) return;
-  throw new SkeinError("data", `a sequence must have 1 to ${seqLen} tokens, not ${String(length)}`, {
+  throw new SkeinError("data", `a sequence must have 1 to ${seqLen} tokens, not ${shown(length)}`, {
     remedy: "cut the text into shorter sequences, or open the engine with a larger seqLen",
   });
 }
@@ -53,7 +53,7 @@ export function checkBatch(batch: Batch, limits: BatchLimits): void {
   const { tokens, rows, length } = batch;
   if (!(tokens instanceof Int32Array)) throw new SkeinError("data", "the tokens of a batch must be an Int32Array");
   if (!Number.isSafeInteger(rows) || rows < 1) {
-    throw new SkeinError("data", `a batch must have at least one row, not ${String(rows)}`);
+    throw new SkeinError("data", `a batch must have at least one row, not ${shown(rows)}`);
   }
   checkLength(length, limits.seqLen);
   if (tokens.length !== rows * (length + 1)) {
@@ -86,7 +86,7 @@ export function checkStepCount(steps: number): void {
 export function checkStep(options: StepOptions): Required<StepOptions> {
   const full = { ...STEP_DEFAULTS, ...options };
   const inside = (name: keyof StepOptions, ok: boolean): void => {
-    if (!ok) throw new SkeinError("config", `step option ${name} cannot be ${String(full[name])}`);
+    if (!ok) throw new SkeinError("config", `step option ${name} cannot be ${shown(full[name])}`);
   };
   inside("lr", full.lr >= 0 && full.lr < Number.POSITIVE_INFINITY);
   inside("beta1", full.beta1 >= 0 && full.beta1 < 1);

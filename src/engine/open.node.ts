@@ -3,7 +3,7 @@
  * exact engines compute the same bits, so the choice is only about speed.
  */
 import { availableParallelism } from "node:os";
-import { messageOf, SkeinError } from "../base/errors.ts";
+import { messageOf, SkeinError, shown } from "../base/errors.ts";
 import { checkOptions } from "./batch.ts";
 import type { Engine, EngineOptions, MemoryPlan } from "./engine.ts";
 import { exactFingerprint, FINGERPRINT } from "./exact/fingerprint.ts";
@@ -37,7 +37,7 @@ export async function openEngine({ engine = "auto", ...options }: OpenOptions): 
     case "reference":
       return openReference(settled);
     default:
-      throw new SkeinError("usage", `no engine is called ${String(engine)}`, {
+      throw new SkeinError("usage", `no engine is called ${shown(engine)}`, {
         remedy: `choose one of ${ENGINE_NAMES.join(", ")}`,
       });
   }

@@ -6,7 +6,7 @@
  * [out, in], as PyTorch's Linear and Hugging Face files hold them, so y = x·Wᵀ. wq, wk, wv follow each other, and so do wgate
  * and wup: the kernels multiply by each group as by one matrix.
  */
-import { SkeinError } from "../base/errors.ts";
+import { SkeinError, shown } from "../base/errors.ts";
 import { DIM_MAX, LAYERS_MAX, VOCAB_MAX } from "../base/limits.ts";
 
 /** Everything that determines which numbers a model has and how they combine. */
@@ -47,7 +47,7 @@ export function checkShape(shape: ModelShape): void {
   const int = (name: keyof ModelShape, max: number): void => {
     const value = shape[name];
     if (!Number.isSafeInteger(value) || (value as number) < 1 || (value as number) > max) {
-      throw new SkeinError("config", `model ${name} must be a whole number from 1 to ${max}, not ${String(value)}`);
+      throw new SkeinError("config", `model ${name} must be a whole number from 1 to ${max}, not ${shown(value)}`);
     }
   };
   int("vocabSize", VOCAB_MAX);
@@ -62,10 +62,10 @@ export function checkShape(shape: ModelShape): void {
   }
   if (shape.headDim % 2 !== 0) throw new SkeinError("config", `model headDim must be even, not ${shape.headDim}`);
   if (!(shape.ropeTheta > 1 && shape.ropeTheta <= 1e12)) {
-    throw new SkeinError("config", `model ropeTheta must lie in (1, 1e12], not ${shape.ropeTheta}`);
+    throw new SkeinError("config", `model ropeTheta must lie in (1, 1e12], not ${shown(shape.ropeTheta)}`);
   }
   if (!(shape.normEps > 0 && shape.normEps < 1)) {
-    throw new SkeinError("config", `model normEps must lie in (0, 1), not ${shape.normEps}`);
+    throw new SkeinError("config", `model normEps must lie in (0, 1), not ${shown(shape.normEps)}`);
   }
   if (typeof shape.tied !== "boolean") throw new SkeinError("config", "model tied must be true or false");
 }

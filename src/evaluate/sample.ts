@@ -7,7 +7,7 @@
  * machine; on another it could differ where a draw falls within a rounding error of a border.
  */
 import { assert } from "../base/assert.ts";
-import { SkeinError } from "../base/errors.ts";
+import { SkeinError, shown } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 
 /** How to choose. */
@@ -29,7 +29,7 @@ export function checkSampling(options: SampleOptions): Required<SampleOptions> {
   const topK = options.topK ?? SAMPLE_DEFAULTS.topK;
   const topP = options.topP ?? SAMPLE_DEFAULTS.topP;
   const refuse = (name: string, rule: string, value: unknown): never => {
-    throw new SkeinError("config", `${name} must be ${rule}, not ${String(value)}`);
+    throw new SkeinError("config", `${name} must be ${rule}, not ${shown(value)}`);
   };
   if (!(temperature >= 0 && temperature <= 100)) refuse("temperature", "a number from 0 to 100", temperature);
   if (!Number.isSafeInteger(topK) || topK < 0) refuse("topK", "a whole number, 0 for all tokens", topK);

@@ -9,7 +9,7 @@
  * or so. lr and μ are rounded to float32 first, as PyTorch does with scalars.
  */
 import { assert } from "../base/assert.ts";
-import { SkeinError } from "../base/errors.ts";
+import { SkeinError, shown } from "../base/errors.ts";
 
 /** Settings of the outer SGD. */
 export interface OuterSgd {
@@ -37,9 +37,9 @@ export function checkOuterSgd({ lr, momentum, nesterov }: OuterSgd): void {
   const wrong = (what: string): never => {
     throw new SkeinError("config", `outer optimizer: ${what}`, { remedy: "correct that setting" });
   };
-  if (typeof lr !== "number" || !(lr > 0 && lr <= 100)) wrong(`lr must lie in (0, 100], not ${lr}`);
+  if (typeof lr !== "number" || !(lr > 0 && lr <= 100)) wrong(`lr must lie in (0, 100], not ${shown(lr)}`);
   if (typeof momentum !== "number" || !(momentum >= 0 && momentum < 1))
-    wrong(`momentum must lie in [0, 1), not ${momentum}`);
+    wrong(`momentum must lie in [0, 1), not ${shown(momentum)}`);
   if (typeof nesterov !== "boolean") wrong("nesterov must be true or false");
   if (nesterov && momentum === 0) wrong("nesterov needs momentum");
 }

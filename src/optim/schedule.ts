@@ -10,7 +10,7 @@
  * (engine/reference/ has them in plain sight; `StepOptions` in engine/engine.ts names their settings).
  */
 import { assert } from "../base/assert.ts";
-import { SkeinError } from "../base/errors.ts";
+import { SkeinError, shown } from "../base/errors.ts";
 import { exactCos } from "../base/exactmath.ts";
 
 /** How the learning rate depends on the step. All steps are counted from 0; `steps` is their number. */
@@ -37,14 +37,14 @@ function problemOf(schedule: Schedule): string | undefined {
   const whole = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;
   if (schedule.kind !== "constant" && schedule.kind !== "cosine") return 'kind must be "constant" or "cosine"';
   const { lr, warmupSteps, steps } = schedule;
-  if (typeof lr !== "number" || !(lr > 0 && lr <= 100)) return `lr must lie in (0, 100], not ${lr}`;
-  if (!whole(steps) || steps < 1) return `steps must be a whole number of at least 1, not ${steps}`;
-  if (!whole(warmupSteps)) return `warmupSteps must be a whole number, not ${warmupSteps}`;
+  if (typeof lr !== "number" || !(lr > 0 && lr <= 100)) return `lr must lie in (0, 100], not ${shown(lr)}`;
+  if (!whole(steps) || steps < 1) return `steps must be a whole number of at least 1, not ${shown(steps)}`;
+  if (!whole(warmupSteps)) return `warmupSteps must be a whole number, not ${shown(warmupSteps)}`;
   if (schedule.kind === "constant") return undefined;
   const { floorLr, annealSteps } = schedule;
   if (typeof floorLr !== "number" || !(floorLr >= 0 && floorLr <= lr))
-    return `floorLr must lie in [0, lr = ${lr}], not ${floorLr}`;
-  if (!whole(annealSteps)) return `annealSteps must be a whole number, not ${annealSteps}`;
+    return `floorLr must lie in [0, lr = ${lr}], not ${shown(floorLr)}`;
+  if (!whole(annealSteps)) return `annealSteps must be a whole number, not ${shown(annealSteps)}`;
   if (warmupSteps + annealSteps > steps) {
     return `warmupSteps + annealSteps (${warmupSteps} + ${annealSteps}) must not exceed steps (${steps})`;
   }

@@ -1,5 +1,5 @@
 /** What a cohort, several peers trained in one process, is given and tells, and checks before anything is begun. */
-import { SkeinError } from "../base/errors.ts";
+import { SkeinError, shown } from "../base/errors.ts";
 import { CONTRIBUTIONS_MAX } from "../base/limits.ts";
 import { CODEC_DEFAULTS, type CodecParams, checkCodecParams } from "../codec/params.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -143,7 +143,7 @@ export function settingsOf({ engine, dataset, schedule, config }: CohortOptions)
   checkWhole("peers", peers, CONTRIBUTIONS_MAX);
   checkWhole("innerSteps", innerSteps, Number.MAX_SAFE_INTEGER);
   if (!COHORT_METHODS.includes(method)) {
-    throw new SkeinError("config", `method must be one of ${COHORT_METHODS.join(", ")}, not ${String(method)}`);
+    throw new SkeinError("config", `method must be one of ${COHORT_METHODS.join(", ")}, not ${shown(method)}`);
   }
   if (method === "sparseloco") {
     checkApplySettings({ aggregation, outerLr });

@@ -33,6 +33,12 @@ describe("checkApplySettings", () => {
           expect(thrown).toBeInstanceOf(SkeinError);
         }
       }),
+      {
+        examples: [
+          [{ aggregation: [], outerLr: { toString: null } }],
+          [{ aggregation: { rule: [Symbol("x")] }, outerLr: 1 }],
+        ],
+      },
     );
   });
 });

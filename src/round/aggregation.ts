@@ -14,7 +14,7 @@
  * In front of each may stand `median-norm` clipping, as Templar has it: per tensor, a contribution with an L2 norm above the
  * (lower) median of all R norms is scaled down to it. docs/protocol/apply.md has every operation.
  */
-import { SkeinError } from "../base/errors.ts";
+import { SkeinError, shown } from "../base/errors.ts";
 
 /** A rule of aggregation. */
 export type Aggregation =
@@ -61,16 +61,17 @@ export const AGGREGATIONS: Readonly<Record<AggregationName, Aggregation>> = {
 
 function problemOf({ aggregation, outerLr }: ApplySettings): string | undefined {
   if (typeof outerLr !== "number" || !(outerLr > 0 && outerLr <= 1000)) {
-    return `outerLr must lie in (0, 1000], not ${outerLr}`;
+    return `outerLr must lie in (0, 1000], not ${shown(outerLr)}`;
   }
   if (typeof aggregation !== "object" || aggregation === null) return "aggregation must be an object";
   const { rule, clip } = aggregation;
-  if (rule !== "mean-all" && rule !== "mean-senders" && rule !== "trimmed-mean") return `there is no rule ${rule}`;
-  if (clip !== "none" && clip !== "median-norm") return `clip must be "none" or "median-norm", not ${clip}`;
+  if (rule !== "mean-all" && rule !== "mean-senders" && rule !== "trimmed-mean")
+    return `there is no rule ${shown(rule)}`;
+  if (clip !== "none" && clip !== "median-norm") return `clip must be "none" or "median-norm", not ${shown(clip)}`;
   if (rule !== "trimmed-mean") return undefined;
   const { trimPercent } = aggregation;
   if (Number.isInteger(trimPercent) && trimPercent >= 0 && trimPercent <= 49) return undefined;
-  return `trimPercent must be a whole number from 0 to 49, not ${trimPercent}`;
+  return `trimPercent must be a whole number from 0 to 49, not ${shown(trimPercent)}`;
 }
 
 /** Throws SkeinError("config") unless `settings` are usable. Accepts untrusted values. */

@@ -2,7 +2,7 @@
  * Reads a Hugging Face tokenizer.json as what it is: a stranger's bytes. Everything is checked and bounded before it is used;
  * what is wrong gives SkeinError("data"). What is merely not byte-level BPE as we know it is answered with the reason.
  */
-import { SkeinError } from "../../base/errors.ts";
+import { SkeinError, shown } from "../../base/errors.ts";
 import { ADDED_TOKENS_MAX, TOKEN_CHARS_MAX, TOKENIZER_BYTES_MAX, VOCAB_MAX } from "../../base/limits.ts";
 import { BYTE_LETTERS } from "./alphabet.ts";
 import type { MergeTable } from "./merge.ts";
@@ -66,7 +66,7 @@ function checkedId(id: unknown, what: string): number {
   return id as number;
 }
 
-function shown(text: string): string {
+function quoted(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }
 
@@ -77,12 +77,12 @@ function addedToken(value: unknown): AddedToken {
     throw tokenizerError("an added token has no content, or too much");
   }
   if (value["single_word"] === true) {
-    throw tokenizerError(`the added token ${shown(content)} has "single_word": true, which is not supported`);
+    throw tokenizerError(`the added token ${quoted(content)} has "single_word": true, which is not supported`);
   }
   const special = value["special"] === true;
   const normalized = typeof value["normalized"] === "boolean" ? value["normalized"] : !special;
   const [lstrip, rstrip] = [value["lstrip"] === true, value["rstrip"] === true];
-  return { id: checkedId(value["id"], `added token ${shown(content)}`), content, special, normalized, lstrip, rstrip };
+  return { id: checkedId(value["id"], `added token ${quoted(content)}`), content, special, normalized, lstrip, rstrip };
 }
 
 /** The file's common parts. Throws SkeinError("data"). */
@@ -103,7 +103,7 @@ export function parseTokenizerFile(json: string): TokenizerFile {
   const contents = new Map<string, number>();
   for (const { content, id } of added) {
     if ((contents.get(content) ?? id) !== id)
-      throw tokenizerError(`added token ${shown(content)} appears with two ids`);
+      throw tokenizerError(`added token ${quoted(content)} appears with two ids`);
     contents.set(content, id);
   }
   return { root, model, added };
@@ -119,21 +119,21 @@ function parseVocab(model: Json, added: readonly AddedToken[]): { vocab: Map<str
   const claim = (text: string, id: number): void => {
     const other = texts.get(id);
     if (other !== undefined && other !== text)
-      throw tokenizerError(`${shown(text)} and ${shown(other)} share the id ${id}`);
+      throw tokenizerError(`${quoted(text)} and ${quoted(other)} share the id ${id}`);
     texts.set(id, text);
   };
   let vocabSize = 0;
   for (const [text, value] of entries) {
     if (text.length > TOKEN_CHARS_MAX)
       throw tokenizerError(`a vocabulary entry has more than ${TOKEN_CHARS_MAX} characters`);
-    const id = checkedId(value, `vocabulary entry ${shown(text)}`);
+    const id = checkedId(value, `vocabulary entry ${quoted(text)}`);
     claim(text, id);
     vocab.set(text, id);
     vocabSize = Math.max(vocabSize, id + 1);
   }
   for (const { content, id } of added) {
     if ((vocab.get(content) ?? id) !== id)
-      throw tokenizerError(`added token ${shown(content)} has another id in the vocabulary`);
+      throw tokenizerError(`added token ${quoted(content)} has another id in the vocabulary`);
     claim(content, id);
     vocabSize = Math.max(vocabSize, id + 1);
   }
@@ -159,7 +159,7 @@ function parseMerges(model: Json, vocab: ReadonlyMap<string, number>): MergeTabl
     const ids = [vocab.get(a), vocab.get(b), vocab.get(a + b)];
     const [first, second, whole] = ids;
     if (first === undefined || second === undefined || whole === undefined) {
-      throw tokenizerError(`merge ${rank} (${shown(a)} ${shown(b)}) uses a token that is not in the vocabulary`);
+      throw tokenizerError(`merge ${rank} (${quoted(a)} ${quoted(b)}) uses a token that is not in the vocabulary`);
     }
     const index = pairs.add(first, second); // where a pair comes twice the later one counts, as in Rust's tokenizers
     ranks[index] = rank;
@@ -179,7 +179,7 @@ function nfcOnly(normalizer: unknown): boolean | undefined {
 }
 
 function modelTrouble(model: Json): string | undefined {
-  if (model["type"] !== "BPE" && model["type"] !== undefined) return `the model ${String(model["type"])}`;
+  if (model["type"] !== "BPE" && model["type"] !== undefined) return `the model ${shown(model["type"])}`;
   if (model["byte_fallback"] === true) return "BPE with byte_fallback";
   if (typeof model["dropout"] === "number" && model["dropout"] !== 0) return "BPE with dropout";
   if (model["continuing_subword_prefix"] || model["end_of_word_suffix"]) return "BPE with subword marks";

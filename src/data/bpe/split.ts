@@ -3,6 +3,7 @@
  * and Digits in any Sequence that has one ByteLevel, at its end (GPT-2, GPT-4, Llama 3, Qwen, SmolLM are of this kind). The
  * change from bytes to letters, ByteLevel's other half, happens in the encoder.
  */
+import { shown } from "../../base/errors.ts";
 import { REGEX_CHARS_MAX } from "../../base/limits.ts";
 import { nestedRepeat, translateRegex } from "./regex.ts";
 
@@ -60,7 +61,7 @@ function fromSplit(config: Json): SplitterOrReason {
   if (!isObject(pattern)) return { unsupported: "a Split without pattern" };
   const keepGaps = behavior === "Isolated";
   if (!keepGaps && !(behavior === "Removed" && invert === true)) {
-    return { unsupported: `Split with behavior ${String(behavior)}${invert === true ? ", inverted" : ""}` };
+    return { unsupported: `Split with behavior ${shown(behavior)}${invert === true ? ", inverted" : ""}` };
   }
   const { Regex: regex, String: literal } = pattern;
   if (typeof regex === "string") return fromPattern(regex, keepGaps);
@@ -97,7 +98,7 @@ function fromStage(stage: Json): SplitterOrReason {
   if (stage["type"] === "Split") return fromSplit(stage);
   // Rust's char::is_numeric is the general category N.
   if (stage["type"] === "Digits") return fromPattern(stage["individual_digits"] === true ? "\\p{N}" : "\\p{N}+", true);
-  return { unsupported: `the pre-tokenizer ${String(stage["type"])}` };
+  return { unsupported: `the pre-tokenizer ${shown(stage["type"])}` };
 }
 
 /** The splitter of a tokenizer.json's `pre_tokenizer`. Never throws. */

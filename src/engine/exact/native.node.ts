@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert } from "../../base/assert.ts";
 import { utf8 } from "../../base/bytes.ts";
-import { messageOf, SkeinError } from "../../base/errors.ts";
+import { messageOf, SkeinError, shown } from "../../base/errors.ts";
 import { sha256Stream, toHex } from "../../base/hash.ts";
 import type { Engine, EngineOptions } from "../engine.ts";
 import { exactEngine, type Machine } from "./exact.ts";
@@ -86,7 +86,7 @@ export function nativeStatus(): NativeStatus {
   } catch {
     return { available: false, reason: "the native library has not been built", remedy: REBUILD };
   }
-  const path = join(nativeFolder(), String(record.file));
+  const path = join(nativeFolder(), shown(record.file));
   if (record.fingerprint !== nativeFingerprint() || !existsSync(path)) {
     return {
       available: false,
