@@ -12,6 +12,7 @@ export type ErrorCode =
   | "memory" // the plan does not fit this machine
   | "engine" // an engine is not available here or failed
   | "diverged" // the loss or the gradients stopped being finite
+  | "chain" // the chain refused or cannot be reached
   | "store" // a file or blob could not be read or written
   | "interrupted"; // stopped on request
 

@@ -138,7 +138,8 @@ export function decodeHead(head: Uint8Array): CheckpointInfo {
   return info;
 }
 
-function metadataOf(head: Uint8Array): Map<string, unknown> {
+/** The metadata in `head`. Throws SkeinError("checkpoint") where there is none. */
+export function metadataOf(head: Uint8Array): Map<string, unknown> {
   let header: unknown;
   try {
     header = JSON.parse(fromUtf8(head.subarray(PREFIX_BYTES)));

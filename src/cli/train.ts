@@ -1,19 +1,22 @@
 /** `skein train`: trains on this machine, or goes on where the run folder stopped. */
 import { Command, Option } from "commander";
 import { CONTRIBUTIONS_MAX, SEQ_MAX } from "../base/limits.ts";
+import { CODEC_DEFAULTS } from "../codec/params.ts";
 import { paramCount } from "../engine/shape.ts";
 import { PRESET_NAMES, PRESETS, type Preset, type PresetName, presetNamed, withVocab } from "../model/presets.ts";
 import { withSteps } from "../optim/schedule.ts";
 import { COHORT_METHODS, INNER_STEPS_DEFAULT } from "../roles/cohort.ts";
-import { type CohortFlags, cohortOf, runCohort } from "./shared/cohort.ts";
+import { AGGREGATION_NAMES } from "../round/aggregation.ts";
+import { cohortOf, METHOD_DEFAULT, runCohort } from "./shared/cohort.ts";
 import { HOME, realNumber, type SharedOptions, wholeNumber, withEngine, withJson } from "./shared/options.ts";
 import { prepareDefault } from "./shared/prepare.ts";
 import { type RunSettings, readSettings } from "./shared/settings.ts";
 import { processTerminal, short, table } from "./shared/terminal.ts";
 import { openDataFolder, runTraining, type Training } from "./shared/training.ts";
 
-interface TrainFlags extends SharedOptions, RunSettings, CohortFlags {
+interface TrainFlags extends SharedOptions, RunSettings {
   readonly out?: string;
+  readonly checkpointEvery?: number;
   readonly microBatch?: number;
   readonly recompute?: boolean;
 }
@@ -60,7 +63,8 @@ Examples:
   skein train --out run/                                go on with the same settings
   skein train --steps 500 --seed 7 --out try7/          a short try on the default corpus
   skein train --preset 125m --micro-batch 1 --recompute where memory is short
-  skein train --peers 8 --data data/ --out eight/       eight peers that exchange payloads`,
+  skein train --peers 8 --data data/ --out eight/       eight peers that exchange payloads
+  skein train --peers 8 --method adamw --out base/      the same data, one optimizer: what to compare with`,
   );
   return command.action(train);
 }
@@ -70,9 +74,8 @@ function withPeers(command: Command): Command {
   return command
     .option(
       "--peers <n>",
-      "peers that train together here, in turn, each on its own data; --steps and --batch are each peer's. Not " +
-        "resumable: one checkpoint, at the end (default: 1; default of --out with more: " +
-        `${HOME}/<preset>-<method>)`,
+      "peers that train together here, in turn, each on its own data; --steps and --batch are each peer's " +
+        `(default: 1; default of --out with more: ${HOME}/<preset>-<method>)`,
       wholeNumber(1, CONTRIBUTIONS_MAX),
     )
     .addOption(
@@ -87,7 +90,19 @@ function withPeers(command: Command): Command {
       "--outer-lr <rate>",
       "outer learning rate (default: 1 for sparseloco, 0.7 for diloco; needs --peers)",
       realNumber(0, 100, true),
-    );
+    )
+    .addOption(
+      new Option("--aggregation <rule>", "how sparseloco makes one update of all (default: mean-all)").choices(
+        AGGREGATION_NAMES,
+      ),
+    )
+    .option(
+      "--k <n>",
+      `values that sparseloco sends of ${CODEC_DEFAULTS.chunkSide ** 2} (default: ${CODEC_DEFAULTS.k})`,
+      wholeNumber(1, CODEC_DEFAULTS.chunkSide ** 2),
+    )
+    .option("--bits <n>", `bits of such a value, 1 or 2 (default: ${CODEC_DEFAULTS.bits})`, wholeNumber(1, 2))
+    .option("--beta <x>", `decay of what was not sent (default: ${CODEC_DEFAULTS.beta})`, realNumber(0, 1));
 }
 
 function describe({ shape, seqLen, batch, schedule, description }: Preset): string {
@@ -96,10 +111,10 @@ function describe({ shape, seqLen, batch, schedule, description }: Preset): stri
 
 async function train(flags: TrainFlags): Promise<void> {
   const terminal = processTerminal(flags.json === true);
-  const cohort = cohortOf(flags);
-  const suffix = cohort ? `-${cohort.method}` : "";
+  const suffix = (flags.peers ?? 1) > 1 ? `-${flags.method ?? METHOD_DEFAULT}` : "";
   const outFolder = flags.out ?? `${HOME}/${flags.preset ?? PRESET_DEFAULT}${suffix}`;
   const settings = { ...(await readSettings(outFolder)), ...settingsOf(flags) };
+  const cohort = cohortOf(settings);
   const preset = presetNamed(settings.preset ?? PRESET_DEFAULT);
   const dataFolder = settings.data ?? (await prepareDefault(preset.shape.vocabSize, terminal));
   const { manifest } = await openDataFolder(dataFolder);
@@ -137,7 +152,8 @@ async function train(flags: TrainFlags): Promise<void> {
 /** Those flags that are settings, and were given. */
 function settingsOf(flags: TrainFlags): RunSettings {
   const { data, preset, steps, batch, seq, lr, seed } = flags;
-  return Object.fromEntries(
-    Object.entries({ data, preset, steps, batch, seq, lr, seed }).filter(([, value]) => value !== undefined),
-  );
+  const { peers, method, innerSteps, outerLr, aggregation, k, bits, beta } = flags;
+  const together = { peers, method, innerSteps, outerLr, aggregation, k, bits, beta };
+  const all = { data, preset, steps, batch, seq, lr, seed, ...together };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

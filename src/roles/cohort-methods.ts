@@ -16,42 +16,11 @@ import { bodyEncoder, bodyLayout } from "../codec/body.ts";
 import { compressor } from "../codec/feedback.ts";
 import { type ModelShape, paramCount, paramLayout } from "../engine/shape.ts";
 import { shapeJson } from "../model/parse.ts";
-import { meanOf, type OuterState, outerStep, pseudoGradient } from "../optim/outer.ts";
+import { meanOf, outerStep, pseudoGradient } from "../optim/outer.ts";
 import { exchange } from "../round/exchange.ts";
 import { addressOf, contributionOf, decodePayload, encodePayload, isFault } from "../round/payload.ts";
 import { stateRoot } from "../round/state-root.ts";
-import type { CohortSettings } from "./cohort-options.ts";
-
-/** What a peer's inner steps did. */
-export interface Work {
-  readonly round: number;
-  readonly uid: number;
-  /** State root of the params it began with. */
-  readonly baseRoot: Uint8Array;
-  readonly start: Float32Array;
-  readonly end: Float32Array;
-  readonly steps: number;
-  readonly tokens: number;
-  readonly dataDigest: Uint8Array;
-}
-
-/** What a peer hands to all the others. */
-export interface Message {
-  readonly message: Uint8Array;
-  /** Bytes that each peer who worked for this message sent in the round. */
-  readonly bytes: number;
-}
-
-/** A method; it may remember what happened in earlier rounds. */
-export interface CohortMethod {
-  send(work: Work): Message;
-  /** The new params and their state root, from the messages in the order of uids. The old ones stay as they are. */
-  merge(
-    round: number,
-    params: Float32Array,
-    messages: readonly Uint8Array[],
-  ): { readonly params: Float32Array; readonly root: Uint8Array };
-}
+import type { CohortMethod, CohortSettings } from "./cohort-options.ts";
 
 /** The method that `settings` name, before its first round. */
 export function cohortMethod(settings: CohortSettings, shape: ModelShape): CohortMethod {
@@ -59,7 +28,7 @@ export function cohortMethod(settings: CohortSettings, shape: ModelShape): Cohor
     case "sparseloco":
       return sparseLoCo(settings, shape);
     case "diloco":
-      return diLoCo(settings);
+      return diLoCo(settings, paramCount(shape));
     case "adamw":
       return dataParallel();
   }
@@ -77,6 +46,7 @@ function sparseLoCo({ seed, peers, codec, aggregation, outerLr }: CohortSettings
   const residuals = keys.map(() => new Float32Array(paramCount(shape)));
   const { compress } = compressor(codec);
   return {
+    memory: Object.fromEntries(residuals.map((residual, uid) => [`residual/${uid}`, residual])),
     send({ round, uid, baseRoot, start, end, tokens, dataDigest }) {
       const [key, residual] = [keys[uid], residuals[uid]];
       assert(key !== undefined && residual !== undefined, `uid ${uid} is one of the peers`);
@@ -106,17 +76,18 @@ function sparseLoCo({ seed, peers, codec, aggregation, outerLr }: CohortSettings
 }
 
 /** Dense pseudo-gradients through an outer SGD (arXiv 2311.08105). */
-function diLoCo({ outerLr, outerMomentum }: CohortSettings): CohortMethod {
+function diLoCo({ outerLr, outerMomentum }: CohortSettings, length: number): CohortMethod {
   const sgd = { lr: outerLr, momentum: outerMomentum, nesterov: outerMomentum > 0 };
-  let state: OuterState = {};
+  const momentum = new Float32Array(length);
   return {
+    memory: { momentum },
     send({ start, end }) {
       const message = bytesOf(pseudoGradient(start, end));
       return { message, bytes: message.length };
     },
     merge(_round, params, messages) {
-      const outer = outerStep(params, meanOf(messages.map(floatsOf)), state, sgd);
-      state = outer.state;
+      const outer = outerStep(params, meanOf(messages.map(floatsOf)), { momentum }, sgd);
+      if (outer.state.momentum) momentum.set(outer.state.momentum);
       return { params: outer.params, root: stateRoot(outer.params) };
     },
   };
@@ -125,6 +96,7 @@ function diLoCo({ outerLr, outerMomentum }: CohortSettings): CohortMethod {
 /** One optimizer over everybody's batches: all hold the same params after every step, and one says which. */
 function dataParallel(): CohortMethod {
   return {
+    memory: {},
     send({ end, steps }) {
       const message = bytesOf(end);
       return { message, bytes: steps * message.length };

@@ -7,6 +7,7 @@ import type { Engine, StepOptions } from "../engine/engine.ts";
 import { checkOuterSgd, DILOCO } from "../optim/outer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import { AGGREGATIONS, type Aggregation, checkApplySettings } from "../round/aggregation.ts";
+import type { Store } from "../store/store.ts";
 import { checkSolo } from "./solo-options.ts";
 
 /** Names of the ways in which a cohort trains, ours first, then the baselines. */
@@ -45,6 +46,8 @@ export interface CohortConfig {
   readonly validateEvery?: number;
   /** Sequences to validate on. Default 64. */
   readonly validationSequences?: number;
+  /** Rounds between saved states, where there is a store; the end saves one anyway. Default 10. */
+  readonly checkpointEvery?: number;
 }
 
 /** `CohortConfig` with its defaults filled in. */
@@ -76,6 +79,10 @@ export interface RoundReport {
 export interface CohortHooks {
   /** `disjoint`: whether no sequence comes twice in a round, which needs twice a round's data. */
   readonly onStart?: (start: {
+    /** Rounds done already, in the state that was resumed. */
+    readonly round: number;
+    /** Key of that state. */
+    readonly resumedFrom: string | undefined;
     readonly rounds: number;
     readonly steps: number;
     readonly disjoint: boolean;
@@ -96,6 +103,41 @@ export interface CohortHooks {
     readonly payload: Uint8Array;
   }) => void | Promise<void>;
   readonly onRound?: (report: RoundReport) => void | Promise<void>;
+  /** After a state was saved. */
+  readonly onCheckpoint?: (saved: { readonly round: number; readonly key: string }) => void | Promise<void>;
+}
+
+/** What a peer's inner steps did. */
+export interface Work {
+  readonly round: number;
+  readonly uid: number;
+  /** State root of the params it began with. */
+  readonly baseRoot: Uint8Array;
+  readonly start: Float32Array;
+  readonly end: Float32Array;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly dataDigest: Uint8Array;
+}
+
+/** What a peer hands to all the others. */
+export interface Message {
+  readonly message: Uint8Array;
+  /** Bytes that each peer who worked for this message sent in the round. */
+  readonly bytes: number;
+}
+
+/** A method. */
+export interface CohortMethod {
+  /** What it remembers from round to round, by name: saved states hold these vectors, and a resumed run finds them filled in place. */
+  readonly memory: Readonly<Record<string, Float32Array>>;
+  send(work: Work): Message;
+  /** The new params and their state root, from the messages in the order of uids. The old ones stay as they are. */
+  merge(
+    round: number,
+    params: Float32Array,
+    messages: readonly Uint8Array[],
+  ): { readonly params: Float32Array; readonly root: Uint8Array };
 }
 
 /** Everything a cohort needs. */
@@ -105,9 +147,13 @@ export interface CohortOptions {
   readonly dataset: Dataset;
   readonly schedule: Schedule;
   readonly config: CohortConfig;
-  /** Ends the run after the current inner step, with the params of the last whole round. */
+  /** Where states are saved and a stopped run is resumed from; without one nothing is kept. */
+  readonly store?: Store;
+  /** Ends the run after the current round. */
   readonly signal?: AbortSignal;
   readonly hooks?: CohortHooks;
+  /** A way of exchanging of your own instead of the one that `config.method` names, for experiments. It is new for every run. */
+  readonly exchange?: CohortMethod;
 }
 
 /** How a cohort ended. */
@@ -117,7 +163,7 @@ export interface CohortResult {
   /** Inner steps of each peer in them. */
   readonly step: number;
   readonly tokensSeen: number;
-  /** Mean training loss of the last round; undefined where there was none. */
+  /** Mean training loss of the last round; undefined where this call did none. */
   readonly loss: number | undefined;
   /** State root of the params, in hex. */
   readonly stateRoot: string;
@@ -135,6 +181,7 @@ export function settingsOf({ engine, dataset, schedule, config }: CohortOptions)
     aggregation: AGGREGATIONS["mean-all"],
     validateEvery: 0,
     validationSequences: 64,
+    checkpointEvery: 10,
     ...config,
     codec: { ...CODEC_DEFAULTS, ...config.codec },
   };
@@ -142,6 +189,7 @@ export function settingsOf({ engine, dataset, schedule, config }: CohortOptions)
   checkSolo({ engine, dataset, schedule, config: settings });
   checkWhole("peers", peers, CONTRIBUTIONS_MAX);
   checkWhole("innerSteps", innerSteps, Number.MAX_SAFE_INTEGER);
+  checkWhole("checkpointEvery", settings.checkpointEvery, Number.MAX_SAFE_INTEGER);
   if (!COHORT_METHODS.includes(method)) {
     throw new SkeinError("config", `method must be one of ${COHORT_METHODS.join(", ")}, not ${shown(method)}`);
   }

@@ -22,7 +22,16 @@ import { AGGREGATION_NAMES, AGGREGATIONS } from "../round/aggregation.ts";
 import { exchange } from "../round/exchange.ts";
 import { PAYLOAD_HEADER_BYTES, PAYLOAD_SIGNATURE_BYTES } from "../round/payload.ts";
 import { stateRoot } from "../round/state-root.ts";
-import { COHORT_METHODS, type CohortConfig, type CohortOptions, type RoundReport, trainCohort } from "./cohort.ts";
+import { memoryStore } from "../store/memory.ts";
+import {
+  COHORT_METHODS,
+  type CohortConfig,
+  type CohortHooks,
+  type CohortOptions,
+  type RoundReport,
+  trainCohort,
+} from "./cohort.ts";
+import { cohortKey, listCohortStates } from "./cohort-state.ts";
 import { REJECTED_STEPS_MAX } from "./solo.ts";
 
 const SCHEDULE: Schedule = { kind: "constant", lr: 0.01, warmupSteps: 2, steps: 24 };
@@ -135,14 +144,78 @@ describe("every method", () => {
     expect(new Set(numbers).size).toBe(24);
   });
 
-  it("ends where it is told to, with the params of the last whole round", async () => {
-    const controller = new AbortController();
-    const onStep = ({ round, uids }: { readonly round: number; readonly uids: readonly number[] }): void => {
-      if (round === 2 && uids[0] === 1) controller.abort();
-    };
-    const { reports, ...result } = await trained({}, { signal: controller.signal, hooks: { onStep } });
-    expect(result).toMatchObject({ rounds: 2, step: 8, stopped: true, stateRoot: reports[1]?.stateRoot });
+  it("ends after the round in which it is told to", async () => {
+    const { reports, ...result } = await trained({}, stopIn(2));
+    expect(result).toMatchObject({ rounds: 3, step: 12, stopped: true, stateRoot: reports[2]?.stateRoot });
     expect(toHex(stateRoot(result.params))).toBe(result.stateRoot);
+  });
+});
+
+/** Options that stop a run in the middle of a round. */
+function stopIn(stopRound: number): Pick<CohortOptions, "signal" | "hooks"> {
+  const controller = new AbortController();
+  const onStep = ({ round }: { readonly round: number }): void => {
+    if (round === stopRound) controller.abort();
+  };
+  return { signal: controller.signal, hooks: { onStep } };
+}
+
+describe("a stopped run", () => {
+  it.each(COHORT_METHODS)("%s goes on to the same bits", async (method) => {
+    const whole = await trained({ method });
+    const store = memoryStore();
+    const first = await trained({ method }, { store, ...stopIn(1) });
+    expect(first).toMatchObject({ rounds: 2, stopped: true });
+    const starts: unknown[] = [];
+    const hooks: CohortHooks = { onStart: (start) => void starts.push(start) };
+    const second = await trained({ method }, { store, hooks });
+    expect(starts).toMatchObject([{ round: 2, resumedFrom: cohortKey(2), rounds: 6 }]);
+    expect([...first.reports, ...second.reports]).toEqual(whole.reports);
+    expect(second).toMatchObject({ rounds: 6, stopped: false, stateRoot: whole.stateRoot });
+    const third = await trained({ method }, { store });
+    expect(third).toMatchObject({ rounds: 6, loss: undefined, stateRoot: whole.stateRoot });
+    expect(third.params).toEqual(whole.params);
+  });
+
+  it("goes on from wherever it was killed: each saved state leads to the same end", async () => {
+    const whole = await trained({});
+    for (const killedAt of [1, 3, 5]) {
+      const store = memoryStore();
+      const onRound = ({ round }: RoundReport): void => {
+        if (round === killedAt + 1) throw new Error("killed");
+      };
+      const engine = await openToy();
+      const options = { engine, dataset: DATASET, schedule: SCHEDULE, store, hooks: { onRound } };
+      await expect(trainCohort({ ...options, config: { ...CONFIG, checkpointEvery: 1 } })).rejects.toThrow("killed");
+      expect(await listCohortStates(store)).toContain(cohortKey(killedAt));
+      expect((await trained({}, { store })).stateRoot).toBe(whole.stateRoot);
+    }
+  });
+
+  it("takes the state before a damaged one, and says so where none is left", async () => {
+    const store = memoryStore();
+    const whole = await trained({ checkpointEvery: 1 }, { store });
+    expect(await listCohortStates(store)).toEqual([cohortKey(6), cohortKey(5)]);
+    const spoil = async (key: string): Promise<void> => {
+      const bytes = must(await store.get(key), "the state").slice();
+      bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+      await store.put(key, bytes);
+    };
+    await spoil(cohortKey(6));
+    expect((await trained({}, { store })).stateRoot).toBe(whole.stateRoot);
+    await spoil(cohortKey(5));
+    await spoil(cohortKey(6));
+    await expect(trained({}, { store })).rejects.toMatchObject({ code: "checkpoint" });
+  });
+
+  it("is refused where its settings or data are others", async () => {
+    const store = memoryStore();
+    await trained({}, { store, ...stopIn(0) });
+    for (const other of [{ seed: 6 }, { batch: 1 }, { method: "diloco" as const }, { codec: { k: 32 } }]) {
+      await expect(trained(other, { store }), JSON.stringify(other)).rejects.toMatchObject({ code: "config" });
+    }
+    await expect(trained({}, { store, dataset: toyDataset(2, 1200, 200) })).rejects.toMatchObject({ code: "config" });
+    await trained({ validateEvery: 2, checkpointEvery: 3 }, { store }); // these change no result
   });
 });
 

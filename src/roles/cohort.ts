@@ -7,49 +7,45 @@
  * each turn. Under "adamw" all peers are one worker, whose batch is theirs in the order of uids.
  *
  * The result is a function of shape, seed, data and settings. All methods see the same sequences: step t of peer u in round r trains on
- * what data/assignment.ts gives it, no sequence twice in a round where there is data enough. A cohort cannot be resumed: residuals
- * and the moments of all peers are in no checkpoint.
+ * what data/assignment.ts gives it, no sequence twice in a round where there is data enough. With a store the whole state is saved
+ * between rounds (cohort-state.ts), and a run that was stopped or killed goes on to the same bits.
  */
 import { assert } from "../base/assert.ts";
 import { bytesOf } from "../base/bytes.ts";
 import { SkeinError } from "../base/errors.ts";
 import { sha256Stream, toHex } from "../base/hash.ts";
 import { type Assignment, assignment } from "../data/assignment.ts";
+import { paramCount } from "../engine/shape.ts";
 import { batchOf, validationLoss } from "../evaluate/validation.ts";
 import { initParams } from "../model/init.ts";
 import { learningRate } from "../optim/schedule.ts";
 import { stateRoot } from "../round/state-root.ts";
-import { cohortMethod, type Work } from "./cohort-methods.ts";
-import { type CohortOptions, type CohortResult, type CohortSettings, settingsOf } from "./cohort-options.ts";
+import { cohortMethod } from "./cohort-methods.ts";
+import { type CohortOptions, type CohortResult, type CohortSettings, settingsOf, type Work } from "./cohort-options.ts";
+import { type CohortState, identityOf, loadCohort, saveCohort, type Worker } from "./cohort-state.ts";
 import { REJECTED_STEPS_MAX } from "./solo.ts";
 
 export {
   COHORT_METHODS,
   type CohortConfig,
   type CohortHooks,
+  type CohortMethod,
   type CohortMethodName,
   type CohortOptions,
   type CohortResult,
   cohortBytes,
   INNER_STEPS_DEFAULT,
+  type Message,
   type RoundReport,
+  type Work,
 } from "./cohort-options.ts";
-
-/** Who takes inner steps together: one peer, or all of them. Its AdamW state waits here while others have the engine. */
-interface Worker {
-  readonly uids: readonly number[];
-  m: Float32Array;
-  v: Float32Array;
-  optimizerSteps: number;
-  /** Steps in a row that were not finite. */
-  rejected: number;
-}
 
 /** A run's fixed parts. */
 interface Run {
   readonly options: CohortOptions;
   readonly settings: CohortSettings;
   readonly assigned: Assignment;
+  readonly identity: string;
 }
 
 /**
@@ -65,46 +61,70 @@ export async function trainCohort(options: CohortOptions): Promise<CohortResult>
   const { seed, peers, innerSteps, batch, seqLen } = settings;
   const sequences = dataset.split("train").sequences(seqLen);
   const assigned = assignment({ seed: String(seed), sequences, uidsMax: peers, stepsPerRound: innerSteps, batch });
-  const run = { options, settings, assigned };
+  const run = { options, settings, assigned, identity: identityOf(options, settings) };
   const rounds = Math.ceil(schedule.steps / innerSteps);
-  const method = cohortMethod(settings, engine.options.shape);
+  const method = options.exchange ?? cohortMethod(settings, engine.options.shape);
 
-  let params = initParams(engine.options.shape, seed);
-  let root = stateRoot(params);
+  const state: CohortState = {
+    round: 0,
+    params: initParams(engine.options.shape, seed),
+    workers: workersOf(settings, paramCount(engine.options.shape)),
+    method,
+  };
+  const resumedFrom = await resume(run, state);
+  let savedAt = state.round;
+  let root = stateRoot(state.params);
   let loss: number | undefined;
-  let round = 0;
-  const workers = workersOf(settings, params.length);
   const stepAfter = (round: number): number => Math.min(round * innerSteps, schedule.steps);
-  await hooks.onStart?.({ rounds, steps: schedule.steps, disjoint: assigned.disjoint });
-  for (; round < rounds; round++) {
+  await hooks.onStart?.({
+    round: state.round,
+    resumedFrom,
+    rounds,
+    steps: schedule.steps,
+    disjoint: assigned.disjoint,
+  });
+  while (state.round < rounds && !signal?.aborted) {
+    const { round, params } = state;
     const messages: Uint8Array[] = [];
     let [lossSum, bytes] = [0, 0];
-    for (const worker of workers) {
+    for (const worker of state.workers) {
       const work = await takeSteps(run, worker, { round, start: params, baseRoot: root });
-      if (signal?.aborted) break;
       const sent = method.send(work);
       messages.push(sent.message);
       lossSum += work.loss;
       bytes += sent.bytes;
-      if (settings.method !== "sparseloco") continue;
+      if (settings.method !== "sparseloco" || options.exchange !== undefined) continue;
       await hooks.onPayload?.({ round, uid: work.uid, payload: sent.message });
     }
-    if (signal?.aborted) break;
-    ({ params, root } = method.merge(round, params, messages));
-    await engine.write("params", params);
+    ({ params: state.params, root } = method.merge(round, params, messages));
+    await engine.write("params", state.params);
+    state.round = round + 1;
 
-    loss = lossSum / workers.length;
-    bytes /= workers.length;
-    const [done, step, stateRoot] = [round + 1, stepAfter(round + 1), toHex(root)];
+    loss = lossSum / state.workers.length;
+    bytes /= state.workers.length;
+    const [done, step] = [state.round, stepAfter(state.round)];
     const validation = due(done, settings.validateEvery) ? await validate(run) : undefined;
     const [tokensSeen, ratio] = [step * peers * batch * seqLen, (4 * params.length) / bytes];
     const progress = { round: done, rounds, step, steps: schedule.steps, tokensSeen };
-    await hooks.onRound?.({ ...progress, loss, validation, bytes, ratio, stateRoot });
+    await hooks.onRound?.({ ...progress, loss, validation, bytes, ratio, stateRoot: toHex(root) });
+    if (due(done, settings.checkpointEvery)) savedAt = await save(run, state);
   }
-  await engine.write("params", params);
-  const step = stepAfter(round);
+  if (savedAt < state.round) await save(run, state);
+  await engine.write("params", state.params);
+  const step = stepAfter(state.round);
   const tokensSeen = step * peers * batch * seqLen;
-  return { rounds: round, step, tokensSeen, loss, stateRoot: toHex(root), stopped: round < rounds };
+  return { rounds: state.round, step, tokensSeen, loss, stateRoot: toHex(root), stopped: state.round < rounds };
+}
+
+async function resume({ options, identity }: Run, state: CohortState): Promise<string | undefined> {
+  return options.store && loadCohort(options.store, identity, state);
+}
+
+async function save({ options, identity }: Run, state: CohortState): Promise<number> {
+  if (!options.store) return state.round;
+  const key = await saveCohort(options.store, identity, state);
+  await options.hooks?.onCheckpoint?.({ round: state.round, key });
+  return state.round;
 }
 
 function due(round: number, every: number): boolean {
@@ -120,13 +140,13 @@ function workersOf({ method, peers }: CohortSettings, length: number): Worker[] 
   });
 }
 
-/** A worker's turn: its inner steps of one round. Their mean loss comes with the work. Ends early where the signal says so. */
+/** A worker's turn: its inner steps of one round. Their mean loss comes with the work. */
 async function takeSteps(
   { options, settings, assigned }: Run,
   worker: Worker,
   from: Pick<Work, "round" | "start" | "baseRoot">,
 ): Promise<Work & { readonly loss: number }> {
-  const { engine, dataset, schedule, hooks, signal } = options;
+  const { engine, dataset, schedule, hooks } = options;
   const { innerSteps, batch, seqLen, adamw } = settings;
   const { uids } = worker;
   const { round } = from;
@@ -135,7 +155,7 @@ async function takeSteps(
   const data = sha256Stream();
   let lossSum = 0;
   await swapIn(options, worker, from.start);
-  for (let step = 0; step < steps && !signal?.aborted; step++) {
+  for (let step = 0; step < steps; step++) {
     const sequenceOf = (uid: number, slot: number): number => assigned.at(round, uid, step, slot).sequence;
     const indices = uids.flatMap((uid) => Array.from({ length: batch }, (_, slot) => sequenceOf(uid, slot)));
     const rows = await batchOf(dataset.split("train"), indices, seqLen);
@@ -163,8 +183,8 @@ async function swapIn({ engine }: CohortOptions, worker: Worker, params: Float32
 
 /** Takes the worker's AdamW state out of the engine; returns its params. */
 async function swapOut({ engine }: CohortOptions, worker: Worker): Promise<Float32Array> {
-  worker.m = await engine.read("m");
-  worker.v = await engine.read("v");
+  worker.m.set(await engine.read("m"));
+  worker.v.set(await engine.read("v"));
   worker.optimizerSteps = engine.stepCount();
   return engine.read("params");
 }

@@ -14,6 +14,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   checkpoint: 4,
   memory: 5,
   diverged: 6,
+  chain: 7,
   engine: 1,
   store: 1,
   interrupted: 130,
@@ -23,7 +24,8 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
 export const EXIT_HELP: string = `
 Exit codes:
   0 done   1 trouble (files, engine, a bug)   2 wrong usage or setting   3 unusable data   4 unusable checkpoint
-  5 does not fit in memory   6 diverged   130 stopped by Ctrl-C (training has saved a checkpoint)`;
+  5 does not fit in memory   6 diverged   7 the chain refuses or is away   130 stopped by Ctrl-C (training has saved a
+  checkpoint)`;
 
 /** What is said about something thrown. */
 export interface Report {

@@ -14,6 +14,15 @@ export interface RunSettings {
   readonly seq?: number;
   readonly lr?: number;
   readonly seed?: string;
+  /** Of several peers; the rest says how they train together. */
+  readonly peers?: number;
+  readonly method?: string;
+  readonly innerSteps?: number;
+  readonly outerLr?: number;
+  readonly aggregation?: string;
+  readonly k?: number;
+  readonly bits?: number;
+  readonly beta?: number;
 }
 
 const SETTINGS_KEY = "train.json";
@@ -28,8 +37,10 @@ export async function readSettings(folder: string): Promise<RunSettings> {
     const value = fields.get(name);
     return typeof value === type ? { [name]: value } : {};
   };
-  const texts = ["data", "preset", "seed"].map((name) => of(name, "string"));
-  const numbers = ["steps", "batch", "seq", "lr"].map((name) => of(name, "number"));
+  const texts = ["data", "preset", "seed", "method", "aggregation"].map((name) => of(name, "string"));
+  const numbers = ["steps", "batch", "seq", "lr", "peers", "innerSteps", "outerLr", "k", "bits", "beta"].map((name) =>
+    of(name, "number"),
+  );
   return Object.assign({}, ...texts, ...numbers);
 }
 
