@@ -5,7 +5,7 @@
 //
 // A trial is one run folder: start, kill, start again … until the run is through by itself; then its last checkpoint must be,
 // byte for byte, the undisturbed run's. Half of the kills come at a random moment, half when the temporary file of a checkpoint
-// appears. Prints "N passed, M failed" (a kill is passed when its trial ended right) and exits with 1 where any failed.
+// appears. Every third trial is a training by several peers, which saves its state after every round. Prints "N passed, M failed" (a kill is passed when its trial ended right) and exits with 1 where any failed.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -20,12 +20,13 @@ const STEPS = 40;
 const FLAGS = ["--preset", "nano", "--steps", STEPS, "--batch", 1, "--seq", 32, "--checkpoint-every", 1, "--json"].map(
   String,
 );
+const PEERS = ["--peers", "2", "--inner-steps", "8"];
 const CHILD_MS_MAX = 60_000;
 const KILLS_PER_TRIAL_MAX = 40;
 
 const kills = Number(process.argv[2] ?? 100);
 const seed = Number(process.argv[3] ?? 1);
-let undisturbedMs = 0;
+let undisturbedMs = 0; // of the kind of run at hand
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "skein-kill-"));
 const random = seededRandom(`kills/${seed}`).uniform;
 
@@ -89,18 +90,29 @@ function lastCheckpoint(out) {
   );
 }
 
-function trainArgs(data, out) {
-  return ["train", "--data", data, "--out", out, ...FLAGS];
+function trainArgs(data, out, kind) {
+  return ["train", "--data", data, "--out", out, ...FLAGS, ...(kind === "peers" ? PEERS : [])];
+}
+
+/** An undisturbed run of a kind: how long it took, and the checkpoint it ended with. */
+async function undisturbed(data, kind) {
+  const out = path.join(folder, `undisturbed-${kind}`);
+  const beginMs = performance.now();
+  const { code, said } = await run(trainArgs(data, out, kind));
+  assert.equal(code, 0, `the undisturbed run failed:\n${said}`);
+  const expected = lastCheckpoint(out);
+  assert.match(expected?.name ?? "", new RegExp(`${STEPS}\\.safetensors$`));
+  return { expected, ms: performance.now() - beginMs };
 }
 
 /** One run folder, killed until it is through. Returns how many kills it took and what went wrong, if anything. */
-async function trial(data, out, killsLeft) {
+async function trial(data, out, kind, killsLeft) {
   let killed = 0;
   let midWrite = 0;
   for (;;) {
     const quiet = killed >= Math.min(killsLeft, KILLS_PER_TRIAL_MAX);
     const disturb = quiet ? undefined : random() < 0.5 ? whileWriting(out) : atRandom;
-    const { code, signal, said } = await run(trainArgs(data, out), disturb);
+    const { code, signal, said } = await run(trainArgs(data, out, kind), disturb);
     if (signal === "SIGKILL" && !quiet) {
       killed += 1;
       if (fs.existsSync(out) && fs.readdirSync(out).some((name) => name.includes("~"))) midWrite += 1;
@@ -131,19 +143,16 @@ async function prepareData() {
 async function main() {
   const startMs = performance.now();
   const data = await prepareData();
-  const undisturbed = path.join(folder, "undisturbed");
-  const beginMs = performance.now();
-  const { code, said } = await run(trainArgs(data, undisturbed));
-  assert.equal(code, 0, `the undisturbed run failed:\n${said}`);
-  undisturbedMs = performance.now() - beginMs;
-  const expected = lastCheckpoint(undisturbed);
-  assert.match(expected?.name ?? "", new RegExp(`${STEPS}\\.safetensors$`));
+  const kinds = { alone: await undisturbed(data, "alone"), peers: await undisturbed(data, "peers") };
 
   let [passed, failed, midWrite] = [0, 0, 0];
   for (let n = 0; passed + failed < kills; n++) {
     assert.ok(n < 10 * kills, "the runs end before they can be killed");
     const out = path.join(folder, `trial-${n}`);
-    const result = await trial(data, out, kills - passed - failed);
+    const kind = n % 3 === 2 ? "peers" : "alone";
+    const { expected } = kinds[kind];
+    undisturbedMs = kinds[kind].ms;
+    const result = await trial(data, out, kind, kills - passed - failed);
     const got = result.problem === undefined ? lastCheckpoint(out) : undefined;
     const right = got?.name === expected.name && got?.sha256 === expected.sha256;
     const leftovers = fs.existsSync(out) ? fs.readdirSync(out).filter((name) => name.includes("~")) : [];
@@ -156,7 +165,7 @@ async function main() {
     }
     midWrite += result.midWrite;
     console.log(
-      `trial ${n}: ${result.killed} kills, ${result.midWrite} of them in the middle of a write; ${right ? "same bytes" : "DIFFERENT"}`,
+      `trial ${n} (${kind}): ${result.killed} kills, ${result.midWrite} of them in the middle of a write; ${right ? "same bytes" : "DIFFERENT"}`,
     );
     fs.rmSync(out, { recursive: true, force: true });
   }

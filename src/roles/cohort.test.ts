@@ -172,7 +172,11 @@ describe("a stopped run", () => {
     expect(starts).toMatchObject([{ round: 2, resumedFrom: cohortKey(2), rounds: 6 }]);
     expect([...first.reports, ...second.reports]).toEqual(whole.reports);
     expect(second).toMatchObject({ rounds: 6, stopped: false, stateRoot: whole.stateRoot });
-    const third = await trained({ method }, { store });
+    const [engine, fresh] = [await openToy(), await openToy()];
+    await trained({ method }, { engine });
+    const third = await trained({ method }, { store, engine: fresh });
+    for (const vector of ["m", "v"] as const) expect(await fresh.read(vector)).toEqual(await engine.read(vector));
+    expect(fresh.stepCount()).toBe(engine.stepCount());
     expect(third).toMatchObject({ rounds: 6, loss: undefined, stateRoot: whole.stateRoot });
     expect(third.params).toEqual(whole.params);
   });

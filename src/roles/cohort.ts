@@ -10,7 +10,7 @@
  * what data/assignment.ts gives it, no sequence twice in a round where there is data enough. With a store the whole state is saved
  * between rounds (cohort-state.ts), and a run that was stopped or killed goes on to the same bits.
  */
-import { assert } from "../base/assert.ts";
+import { assert, must } from "../base/assert.ts";
 import { bytesOf } from "../base/bytes.ts";
 import { SkeinError } from "../base/errors.ts";
 import { sha256Stream, toHex } from "../base/hash.ts";
@@ -49,8 +49,8 @@ interface Run {
 }
 
 /**
- * Trains a cohort from its first params to the end of the schedule. Afterwards the engine holds the shared params, and the AdamW
- * state of whoever worked last.
+ * Trains a cohort, or goes on with what the store holds, to the end of the schedule. Afterwards the engine holds the shared params
+ * and the AdamW state of the last worker.
  *
  * Throws SkeinError: "config", "data", and "diverged" where REJECTED_STEPS_MAX steps of a peer in a row were not finite or a
  * pseudo-gradient cannot be sent.
@@ -110,7 +110,7 @@ export async function trainCohort(options: CohortOptions): Promise<CohortResult>
     if (due(done, settings.checkpointEvery)) savedAt = await save(run, state);
   }
   if (savedAt < state.round) await save(run, state);
-  await engine.write("params", state.params);
+  await swapIn(options, must(state.workers.at(-1), "a worker"), state.params);
   const step = stepAfter(state.round);
   const tokensSeen = step * peers * batch * seqLen;
   return { rounds: state.round, step, tokensSeen, loss, stateRoot: toHex(root), stopped: state.round < rounds };
