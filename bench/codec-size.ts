@@ -13,6 +13,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { must } from "../src/base/assert.ts";
+import { bytesOf } from "../src/base/bytes.ts";
 import { bodyLayout, decodeBody, encodeBody } from "../src/codec/body.ts";
 import { compressor, type SentTensor, valuesOf } from "../src/codec/feedback.ts";
 import { CODEC_DEFAULTS, type CodecParams } from "../src/codec/params.ts";
@@ -106,6 +107,9 @@ interface Sample {
   readonly tensor: SentTensor;
   /** Kept values before quantization. */
   readonly exact: Float32Array;
+  /** What was compressed: the pseudo-gradient, and the error feedback before it was added. */
+  readonly delta: Float32Array;
+  readonly before: Float32Array;
 }
 
 async function collect(params: CodecParams): Promise<Sample[][]> {
@@ -164,6 +168,7 @@ function compressAll(
   return layout.map(({ name, dims, offset, length }, t) => {
     const delta = before.slice(offset, offset + length).map((x, i) => x - (after[offset + i] as number));
     const residual = must(peer.residuals[t], "residual");
+    const feedback = residual.slice();
     const tensor = compress(dims, delta, residual);
     const sent = valuesOf(tensor);
     const exact = new Float32Array(tensor.indices.length);
@@ -172,11 +177,14 @@ function compressAll(
       exact[j] = (residual[index] as number) + value;
       mean[offset + index] = (mean[offset + index] as number) + value / peers;
     }
-    return { name, dims, tensor, exact };
+    return { name, dims, tensor, exact, delta, before: feedback };
   });
 }
 
-/** Writes samples where other programs can read them: index.json and one binary file per array. */
+/**
+ * Writes samples where other programs can read them: index.json and one binary file per array; and the first peer's whole
+ * pseudo-gradient and error feedback, tensor after tensor, for codec-speed.ts.
+ */
 function dump(folder: string, samples: Sample[][]): void {
   mkdirSync(folder, { recursive: true });
   const index = samples.map((peer, p) =>
@@ -187,6 +195,9 @@ function dump(folder: string, samples: Sample[][]): void {
     }),
   );
   writeFileSync(`${folder}/index.json`, JSON.stringify(index));
+  const whole = (part: "delta" | "before"): Buffer => Buffer.concat((samples[0] ?? []).map((s) => bytesOf(s[part])));
+  writeFileSync(`${folder}/delta.bin`, whole("delta"));
+  writeFileSync(`${folder}/residual.bin`, whole("before"));
 }
 
 /** log2 of the number of ways to choose k of n. */

@@ -1,7 +1,7 @@
 /**
  * Which way of training together learns best at equal tokens? Runs the experiments of a plan, one after another, and prints what
- * they ended with; docs/LOG.md has the results. Model: the 2m preset on the books, 8 peers × 2 sequences of 128 tokens a step,
- * so that a step of all peers sees 2,048 tokens. Same first params, data order and schedule shape for all methods of a seed.
+ * they ended with; docs/LOG.md has the results. Model: the 2m preset on the books (nano where a plan says so, with the same
+ * tokenizer), 8 peers × 2 sequences of 128 tokens a step, so that a step of all peers sees 2,048 tokens. Same first params, data order and schedule shape for all methods of a seed.
  *
  *   npm run build:all
  *   node build/ts/bench/learning.js main --dir runs/learning [--books ../shared/data/books] [--table]
@@ -21,7 +21,7 @@ import type { Document } from "../src/data/document.ts";
 import { fileDocuments } from "../src/data/files.node.ts";
 import { openEngine } from "../src/engine/open.node.ts";
 import { validationLoss } from "../src/evaluate/validation.ts";
-import { PRESETS } from "../src/model/presets.ts";
+import { PRESETS, withVocab } from "../src/model/presets.ts";
 import { trainCohort } from "../src/roles/cohort.ts";
 import { folderStore } from "../src/store/folder.node.ts";
 import { fourBinMethod } from "./four-bin.ts";
@@ -75,7 +75,7 @@ async function prepare(): Promise<Dataset> {
 }
 
 async function perform(run: Run, dataset: Dataset): Promise<Outcome> {
-  const { shape } = PRESETS["2m"];
+  const { shape } = withVocab(PRESETS[run.preset], PRESETS["2m"].shape.vocabSize);
   const steps = Math.ceil(run.tokens / STEP_TOKENS);
   const rounds = Math.ceil(steps / run.innerSteps);
   const engine = await openEngine({ shape, seqLen: SEQ_LEN, microBatch: BATCH, threads: 1 });

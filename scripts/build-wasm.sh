@@ -32,3 +32,5 @@ check=${1:-}
 build src/engine/exact/kernels/exact.c src/engine/exact/kernels.wasm.ts kernelsBase64 "The kernels" \
   -matomics -mmutable-globals -Wl,--shared-memory -Wl,--max-memory=4294967296 -Wl,--export=__stack_pointer
 build src/round/kernels/means.c src/round/kernels/means.wasm.ts meansBase64 "The kernel"
+build src/codec/kernels/entropy.c src/codec/kernels/entropy.wasm.ts entropyBase64 "The kernel"
+build src/codec/kernels/select.c src/codec/kernels/select.wasm.ts selectBase64 "The kernel"

@@ -1,7 +1,12 @@
 /**
- * Shows that the exact engine computes the same bits everywhere it can be tried from here: the fingerprint run (20 steps, see
- * src/engine/exact/fingerprint.ts) as WASM and as the native library, at 1, 2 and 3 threads, in this Node, in other major versions of
- * Node (their binaries come as npm packages), and in headless Chromium with and without shared memory.
+ * Shows that training and rounds compute the same bits everywhere it can be tried from here: in this Node, in other major versions
+ * of Node (their binaries come as npm packages), and in headless Chromium with and without shared memory. Two things are run:
+ *
+ * - the exact engine's fingerprint (20 steps, see src/engine/exact/fingerprint.ts), as WASM and as the native library, at 1, 2 and 3
+ *   threads;
+ * - the golden rounds (test/helpers/golden-rounds.ts): payloads written, signed, decoded, aggregated by every rule and applied; each
+ *   payload's hash and each state root against vectors/rounds.json. As WASM and as the native library; in this Node by the slow
+ *   reference too.
  *
  *   npm run build:all
  *   node build/ts/scripts/exact-everywhere.js            everything; ends with "N passed, M failed"
@@ -19,20 +24,48 @@ import type { EngineOptions } from "../src/engine/engine.ts";
 import { exactFingerprint, FINGERPRINT } from "../src/engine/exact/fingerprint.ts";
 import { nativeStatus, openExactNative } from "../src/engine/exact/native.node.ts";
 import { openExactWasm } from "../src/engine/exact/wasm.ts";
+import { wasmMeans } from "../src/round/means.ts";
+import { bestMeans } from "../src/round/native/native.node.ts";
+import {
+  fastRound,
+  firstDifference,
+  type GoldenSequence,
+  goldenSequence,
+  lastRoot,
+  slowRound,
+} from "../test/helpers/golden-rounds.ts";
 
 const OTHER_NODES = ["22", "24"];
 const root = resolve(fileURLToPath(import.meta.url), "../../../.."); // from build/ts/scripts/
+const goldenRounds = JSON.parse(readFileSync(join(root, "vectors/rounds.json"), "utf8")) as readonly GoldenSequence[];
 let passed = 0;
 let failed = 0;
 
-function report(where: string, hash: string): void {
-  const good = hash === FINGERPRINT;
+/** What a run came to: the fingerprint's hash, or the golden rounds. */
+type Result = string | GoldenSequence;
+
+function report(where: string, result: Result): void {
+  const rounds = typeof result !== "string";
+  const golden = rounds ? goldenRounds.find(({ bits }) => bits === result.bits) : undefined;
+  const good = rounds ? golden && firstDifference(result, golden) === undefined : result === FINGERPRINT;
   if (good) passed++;
   else failed++;
-  console.log(`${good ? "same bits" : "DIFFERENT"}  ${where}  ${hash.slice(0, 16)}`);
+  const what = rounds ? `rounds, ${result.bits}-bit payloads` : "training";
+  console.log(
+    `${good ? "same bits" : "DIFFERENT"}  ${where}, ${what}  ${(rounds ? lastRoot(result) : result).slice(0, 16)}`,
+  );
+  if (golden && !good && rounds) console.log(`  they part at: ${firstDifference(result, golden)}`);
 }
 
-async function here(say: (where: string, hash: string) => void): Promise<void> {
+async function here(say: (where: string, result: Result) => void): Promise<void> {
+  const kernels = bestMeans() === wasmMeans ? [wasmMeans] : [wasmMeans, bestMeans()];
+  for (const kernel of kernels) {
+    for (const { bits } of goldenRounds)
+      say(
+        kernel.name,
+        goldenSequence(bits, (...round) => fastRound(...round, kernel)),
+      );
+  }
   const wasm = async (options: EngineOptions) => openExactWasm(checkOptions(options, 1));
   const native = async (options: EngineOptions) => openExactNative(checkOptions(options, 1));
   const status = nativeStatus();
@@ -53,8 +86,8 @@ function inOtherNode(major: string): void {
     const node = join(folder, "node_modules", name, "bin/node");
     const out = execFileSync(node, [fileURLToPath(import.meta.url), "--here"], { encoding: "utf8" });
     for (const line of out.trim().split("\n")) {
-      const { version, where, hash } = JSON.parse(line) as { version: string; where: string; hash: string };
-      report(`Node ${version}, ${where}`, hash);
+      const { version, where, result } = JSON.parse(line) as { version: string; where: string; result: Result };
+      report(`Node ${version}, ${where}`, result);
     }
   } catch (error) {
     const fetched = existsSync(join(folder, "node_modules", name));
@@ -66,7 +99,7 @@ function inOtherNode(major: string): void {
 }
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>fingerprint</title>
-<script type="importmap">{"imports":{"@noble/hashes/":"/node_modules/@noble/hashes/"}}</script>
+<script type="importmap">{"imports":{"@noble/hashes/":"/node_modules/@noble/hashes/","@noble/curves/":"/node_modules/@noble/curves/"}}</script>
 <script type="module">
 const say = (body) => fetch("/result", { method: "POST", body: JSON.stringify(body) });
 try {
@@ -75,17 +108,23 @@ try {
   const { exactFingerprint } = await import("/dist/engine/exact/fingerprint.js");
   const open = (options) => openExactWasm(checkOptions(options, 1));
   const shared = self.crossOriginIsolated;
+  const memory = shared ? "shared memory" : "no shared memory";
   for (const threads of shared ? [1, 2, 3] : [1])
-    await say({ where: (shared ? "shared memory, " : "no shared memory, ") + threads + " threads", hash: await exactFingerprint(open, { threads }) });
+    await say({ where: memory + ", " + threads + " threads", result: await exactFingerprint(open, { threads }) });
+  const { goldenSequence } = await import("/build/ts/test/helpers/golden-rounds.js");
+  for (const bits of BITS) await say({ where: memory, result: goldenSequence(bits) });
   await say({ done: true });
 } catch (error) { await say({ done: true, error: String(error && error.stack || error) }); }
 </script>`;
+
+/** The page's text. */
+const page = PAGE.replace("BITS", JSON.stringify(goldenRounds.map(({ bits }) => bits)));
 
 const TYPES: Record<string, string> = { ".js": "text/javascript", ".json": "application/json" };
 
 interface PageReport {
   readonly where?: string;
-  readonly hash?: string;
+  readonly result?: Result;
   readonly done?: boolean;
   readonly error?: string;
 }
@@ -109,7 +148,7 @@ function serve(isolated: boolean, onReport: (report: PageReport) => void): Promi
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
     if (path === "/") {
       response.setHeader("Content-Type", "text/html");
-      response.end(PAGE);
+      response.end(page);
       return;
     }
     const file = resolve(root, `.${path}`);
@@ -141,9 +180,9 @@ async function inChromium(command: string, isolated: boolean): Promise<void> {
   const finished = new Promise<string | undefined>((settle) => {
     finish = settle;
   });
-  const server = await serve(isolated, (page) => {
-    if (page.where && page.hash) report(`Chromium, ${page.where}`, page.hash);
-    if (page.done) finish(page.error);
+  const server = await serve(isolated, ({ where, result, done, error }) => {
+    if (where && result) report(`Chromium, ${where}`, result);
+    if (done) finish(error);
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   const flags = [
@@ -175,9 +214,10 @@ async function inChromium(command: string, isolated: boolean): Promise<void> {
 }
 
 if (process.argv.includes("--here")) {
-  await here((where, hash) => console.log(JSON.stringify({ version: process.version, where, hash })));
+  await here((where, result) => console.log(JSON.stringify({ version: process.version, where, result })));
 } else {
-  await here((where, hash) => report(`Node ${process.version}, ${where}`, hash));
+  for (const { bits } of goldenRounds) report("slow reference", goldenSequence(bits, slowRound));
+  await here((where, result) => report(`Node ${process.version}, ${where}`, result));
   for (const major of OTHER_NODES) if (!process.version.startsWith(`v${major}.`)) inOtherNode(major);
   const chromium = findChromium();
   if (chromium) for (const isolated of [true, false]) await inChromium(chromium, isolated);

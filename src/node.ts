@@ -20,4 +20,5 @@ export {
 export { type FileOptions, fileDocuments, findFiles } from "./data/files.node.ts";
 export { describeEngines, type EngineName, type EngineReport, openEngine, planMemory } from "./engine/open.node.ts";
 export * from "./index.ts";
+export { bestMeans } from "./round/native/native.node.ts";
 export { folderStore } from "./store/folder.node.ts";

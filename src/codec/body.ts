@@ -2,7 +2,7 @@
  * All tensors of a pseudo-gradient as bytes, and back. docs/protocol/payload.md has it byte by byte:
  *
  *   levels: for each tensor its one or two magnitudes as bfloat16, little-endian, low before high;
- *   stream: one range-coded message (rangecoder.ts, model.ts) with places, levels and signs of all tensors.
+ *   stream: one range-coded message (entropy.ts; rangecoder.ts and model.ts) with places, levels and signs of all tensors.
  *
  * Nothing is counted or named in it: tensors, their dims and k are the run's, known to both sides. So there is no length to
  * lie about; memory follows from the layout alone, and reading stops where the bytes do.
@@ -12,11 +12,10 @@ import { bytesOf, concatBytes, utf8 } from "../base/bytes.ts";
 import { sha256 } from "../base/hash.ts";
 import { LEVEL_MAX, STREAM_BITS_MAX } from "../base/limits.ts";
 import { type Grid, gridOf } from "./chunks.ts";
+import { streamDecoder, streamEncoder } from "./entropy.ts";
 import type { SentTensor } from "./feedback.ts";
 import { fromBfloat16, type Levels, toBfloat16 } from "./levels.ts";
-import { tensorModel } from "./model.ts";
 import { type CodecParams, checkCodecParams } from "./params.ts";
-import { rangeDecoder, rangeEncoder } from "./rangecoder.ts";
 
 /** Everything that determines the form of a run's bodies. */
 export interface BodyLayout {
@@ -77,8 +76,7 @@ export function bodyEncoder(layout: BodyLayout): BodyEncoder {
   const { params, grids, levelBytes, bytesMax } = layout;
   const levels = new Uint8Array(levelBytes);
   const view = new DataView(levels.buffer);
-  const coder = rangeEncoder(bytesMax - levelBytes);
-  const model = tensorModel(params);
+  const coder = streamEncoder(params, bytesMax - levelBytes);
   let done = 0;
   return {
     add(tensor) {
@@ -88,7 +86,7 @@ export function bodyEncoder(layout: BodyLayout): BodyEncoder {
       tensor.levels.forEach((level, i) => {
         view.setUint16(2 * (params.bits * done + i), toBfloat16(level), true);
       });
-      model.code(coder, grid, tensor, false);
+      coder.add(grid, tensor);
       done++;
     },
     finish() {
@@ -116,8 +114,7 @@ export function decodeBody(bytes: Uint8Array, layout: BodyLayout): SentTensor[] 
   if (bytes.length < levelBytes) return "levels missing";
   const levels = decodeLevels(bytes, layout);
   if (typeof levels === "string") return levels;
-  const coder = rangeDecoder(bytes.subarray(levelBytes));
-  const model = tensorModel(params);
+  const coder = streamDecoder(params, bytes.subarray(levelBytes));
   const tensors: SentTensor[] = [];
   for (const [t, grid] of grids.entries()) {
     const tensor = {
@@ -126,7 +123,7 @@ export function decodeBody(bytes: Uint8Array, layout: BodyLayout): SentTensor[] 
       indices: new Int32Array(grid.keptCount),
       codes: new Uint8Array(grid.keptCount),
     };
-    if (!model.code(coder, grid, tensor, true)) return "stream truncated";
+    if (!coder.read(grid, tensor)) return "stream truncated";
     tensors.push(tensor);
   }
   switch (coder.end()) {

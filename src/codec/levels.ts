@@ -11,6 +11,7 @@
  * 2^-9 at most, which is nothing beside the spread of the values, and error feedback has it back; they travel in two bytes.
  */
 import { LEVEL_MAX } from "../base/limits.ts";
+import { splitSums } from "./selection.ts";
 import { notFinite } from "./topk.ts";
 
 const ITERATIONS = 16;
@@ -42,18 +43,9 @@ export type Levels = readonly [number] | readonly [number, number];
 
 /** Means of the magnitudes up to a threshold, and above it (as below where there are none). */
 function meanAbove(values: Float32Array, threshold: number): { low: number; high: number } {
-  let [lowSum, highSum, highCount] = [0, 0, 0];
-  for (let i = 0; i < values.length; i++) {
-    const m = Math.abs(values[i] as number);
-    if (m > threshold) {
-      highSum += m;
-      highCount++;
-    } else {
-      lowSum += m;
-    }
-  }
-  const low = lowSum / (values.length - highCount);
-  return { low, high: highCount > 0 ? highSum / highCount : low };
+  const sums = splitSums(values, threshold);
+  const low = sums.low / (values.length - sums.above);
+  return { low, high: sums.above > 0 ? sums.high / sums.above : low };
 }
 
 /** The levels that fit `values` (all finite); zeros where there are none. Throws SkeinError("diverged") where they pass LEVEL_MAX. */

@@ -33,6 +33,14 @@ export interface RangeDecoder extends BitCoder {
   end(): StreamEnd;
 }
 
+/** A message that would not fit a payload. */
+export function streamTooLong(bytesMax: number): SkeinError {
+  const text = `the pseudo-gradient takes more than the ${bytesMax} bytes a payload may have`;
+  return new SkeinError("diverged", text, {
+    remedy: "drop this round's work: its values are not like those of training",
+  });
+}
+
 const TOP = 1 << 24;
 
 /** An encoder with room for `bytesMax` bytes; where that was too little, `finish` throws SkeinError("diverged"). */
@@ -88,15 +96,7 @@ export function rangeEncoder(bytesMax: number): RangeEncoder {
       low[0] = Math.ceil((low[0] as number) / TOP) * TOP;
       shift();
       shift();
-      if (length > bytesMax) {
-        throw new SkeinError(
-          "diverged",
-          `the pseudo-gradient takes more than the ${bytesMax} bytes a payload may have`,
-          {
-            remedy: "drop this round's work: its values are not like those of training",
-          },
-        );
-      }
+      if (length > bytesMax) throw streamTooLong(bytesMax);
       return out.slice(0, length);
     },
   };

@@ -1,19 +1,22 @@
-/** The fast selector keeps exactly what sorting keeps. */
+/** The kernel keeps exactly what sorting keeps. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SkeinError } from "../base/errors.ts";
+import { seededRandom } from "../base/random.ts";
 import { chunksOf, gridOf, kOf } from "./chunks.ts";
 import { CODEC_DEFAULTS, type CodecParams } from "./params.ts";
-import { topkReference, topkSelector } from "./topk.ts";
+import { accumulateAndSelect } from "./selection.ts";
+import { topkReference } from "./topk.ts";
 
 function bothKeep(values: Float32Array, dims: readonly number[], params: CodecParams): void {
-  const select = topkSelector(params.chunkSide ** 2);
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const out = new Uint32Array(params.chunkSide ** 2);
-  for (const chunk of chunksOf(gridOf(dims, params), params)) {
-    select(bits, chunk, out, 0);
-    expect(Array.from(out.subarray(0, chunk.kept))).toEqual(topkReference(values, chunk));
-  }
+  const grid = gridOf(dims, params);
+  const want = [...chunksOf(grid, params)].flatMap((chunk) =>
+    topkReference(values, chunk).map(
+      (p) => chunk.start + Math.floor(p / chunk.width) * chunk.stride + (p % chunk.width),
+    ),
+  );
+  const { indices: kept } = accumulateAndSelect(grid, params, values, new Float32Array(values.length));
+  expect(Array.from(kept)).toEqual(want.sort((x, y) => x - y));
 }
 
 /** Values of very different sizes with many ties, zeros and both signs. */
@@ -47,6 +50,46 @@ describe("topk", () => {
       return Math.sin(i * i) * 10 ** ((block % 3) * 12 - 12);
     });
     bothKeep(values, [64, 640], CODEC_DEFAULTS);
+  });
+
+  it("does so where a band of chunks is wider than its window, after β·e + Δ", () => {
+    const random = seededRandom("wide");
+    for (const dims of [[70, 2100], [200_000], [3, 70_000]]) {
+      const length = dims.reduce((a, b) => a * b, 1);
+      const [delta, residual] = [0, 1].map(() => Float32Array.from({ length }, () => random.uniform() - 0.5)) as [
+        Float32Array,
+        Float32Array,
+      ];
+      const beta = Math.fround(CODEC_DEFAULTS.beta);
+      const sum = delta.map((d, i) => Math.fround(beta * (residual[i] as number)) + d);
+      const grid = gridOf(dims, CODEC_DEFAULTS);
+      const { indices: kept, values } = accumulateAndSelect(grid, CODEC_DEFAULTS, delta, residual);
+      expect(values.every((value, j) => Object.is(value, sum[kept[j] as number]))).toBe(true);
+      expect(Buffer.compare(Buffer.from(residual.buffer), Buffer.from(sum.buffer))).toBe(0);
+      expect(kept.every((index, j) => j === 0 || index > (kept[j - 1] as number))).toBe(true);
+      const marked = new Uint8Array(length);
+      for (const index of kept) marked[index] = 1;
+      for (const chunk of [...chunksOf(grid, CODEC_DEFAULTS)].filter((_, c) => c % 7 === 0 || dims.length === 1)) {
+        for (const p of topkReference(sum, chunk)) {
+          expect(marked[chunk.start + Math.floor(p / chunk.width) * chunk.stride + (p % chunk.width)]).toBe(1);
+        }
+      }
+      expect(kept.length).toBe(grid.keptCount);
+    }
+  });
+
+  it("does so where all values are equal, and of many equal ones keeps the first", () => {
+    bothKeep(new Float32Array(130 * 70), [130, 70], CODEC_DEFAULTS);
+    bothKeep(new Float32Array(130 * 70).fill(-3), [130, 70], { ...CODEC_DEFAULTS, chunkSide: 256, k: 5000 });
+    bothKeep(
+      Float32Array.from({ length: 256 * 256 }, (_, i) => (i % 11) - 5),
+      [256, 256],
+      {
+        ...CODEC_DEFAULTS,
+        chunkSide: 256,
+        k: 30_000,
+      },
+    );
   });
 
   it("refuses NaN and infinities wherever they stand", () => {

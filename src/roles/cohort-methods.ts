@@ -18,15 +18,16 @@ import { type ModelShape, paramCount, paramLayout } from "../engine/shape.ts";
 import { shapeJson } from "../model/parse.ts";
 import { meanOf, outerStep, pseudoGradient } from "../optim/outer.ts";
 import { exchange } from "../round/exchange.ts";
+import type { MeansKernel } from "../round/means.ts";
 import { addressOf, contributionOf, decodePayload, encodePayload, isFault } from "../round/payload.ts";
 import { stateRoot } from "../round/state-root.ts";
 import type { CohortMethod, CohortSettings } from "./cohort-options.ts";
 
 /** The method that `settings` name, before its first round. */
-export function cohortMethod(settings: CohortSettings, shape: ModelShape): CohortMethod {
+export function cohortMethod(settings: CohortSettings, shape: ModelShape, means?: MeansKernel): CohortMethod {
   switch (settings.method) {
     case "sparseloco":
-      return sparseLoCo(settings, shape);
+      return sparseLoCo(settings, shape, means);
     case "diloco":
       return diLoCo(settings, paramCount(shape));
     case "adamw":
@@ -35,7 +36,11 @@ export function cohortMethod(settings: CohortSettings, shape: ModelShape): Cohor
 }
 
 /** θ' = θ − α · aggregate of sparse payloads, with error feedback in each peer (arXiv 2508.15706). */
-function sparseLoCo({ seed, peers, codec, aggregation, outerLr }: CohortSettings, shape: ModelShape): CohortMethod {
+function sparseLoCo(
+  { seed, peers, codec, aggregation, outerLr }: CohortSettings,
+  shape: ModelShape,
+  means?: MeansKernel,
+): CohortMethod {
   const tensors = paramLayout(shape);
   const layout = bodyLayout(
     tensors.map(({ dims }) => dims),
@@ -69,7 +74,7 @@ function sparseLoCo({ seed, peers, codec, aggregation, outerLr }: CohortSettings
         return { uid, incentive: 0, newcomer: false, contribution: contributionOf(payload) };
       });
       const rules = { aggregation, outerLr, cap: peers, newcomerSlots: 0 };
-      const { params: next, tree } = exchange(params, tensors, offers, rules, utf8(`round ${round}`));
+      const { params: next, tree } = exchange(params, tensors, offers, rules, utf8(`round ${round}`), means);
       return { params: next, root: tree.root() };
     },
   };

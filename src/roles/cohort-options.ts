@@ -7,6 +7,7 @@ import type { Engine, StepOptions } from "../engine/engine.ts";
 import { checkOuterSgd, DILOCO } from "../optim/outer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import { AGGREGATIONS, type Aggregation, checkApplySettings } from "../round/aggregation.ts";
+import type { MeansKernel } from "../round/means.ts";
 import type { Store } from "../store/store.ts";
 import { checkSolo } from "./solo-options.ts";
 
@@ -147,6 +148,8 @@ export interface CohortOptions {
   readonly dataset: Dataset;
   readonly schedule: Schedule;
   readonly config: CohortConfig;
+  /** What sums the contributions up, where it is not to be the WebAssembly; all kernels give the same bits. */
+  readonly means?: MeansKernel;
   /** Where states are saved and a stopped run is resumed from; without one nothing is kept. */
   readonly store?: Store;
   /** Ends the run after the current round. */

@@ -63,7 +63,7 @@ export async function trainCohort(options: CohortOptions): Promise<CohortResult>
   const assigned = assignment({ seed: String(seed), sequences, uidsMax: peers, stepsPerRound: innerSteps, batch });
   const run = { options, settings, assigned, identity: identityOf(options, settings) };
   const rounds = Math.ceil(schedule.steps / innerSteps);
-  const method = options.exchange ?? cohortMethod(settings, engine.options.shape);
+  const method = options.exchange ?? cohortMethod(settings, engine.options.shape, options.means);
 
   const state: CohortState = {
     round: 0,

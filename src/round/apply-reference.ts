@@ -5,7 +5,7 @@
 import { must } from "../base/assert.ts";
 import { type ApplySettings, trimCount } from "./aggregation.ts";
 import { clipFactors } from "./clip.ts";
-import { checkSparse, type SparseTensor } from "./contribution.ts";
+import { checkSparse, type SparseTensor, squaredNorm } from "./contribution.ts";
 
 /** Sum and divisor of the values that were sent for one element, in the order of the contributions. */
 function aggregate(sent: readonly number[], count: number, { aggregation }: ApplySettings): [number, number] {
@@ -23,7 +23,8 @@ export function applyTensorReference(
   settings: ApplySettings,
 ): Float32Array {
   for (const sparse of contributions) checkSparse(sparse, params.length);
-  const factors = settings.aggregation.clip === "none" ? contributions.map(() => 1) : [...clipFactors(contributions)];
+  const squares = Float64Array.from(contributions, ({ values }) => squaredNorm(values));
+  const factors = settings.aggregation.clip === "none" ? contributions.map(() => 1) : [...clipFactors(squares)];
   const sent = new Map<number, number[]>();
   contributions.forEach(({ indices, values }, r) => {
     indices.forEach((at, j) => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { sparse } from "../../test/helpers/sparse.ts";
 import { AssertionError } from "../base/assert.ts";
 import { clipFactor, clipFactors, rootOfFraction } from "./clip.ts";
+import { type SparseTensor, squaredNorms } from "./contribution.ts";
 
 const fractions = fc.oneof(
   fc.double({ min: 0, max: 1, minExcluded: true, maxExcluded: true, noNaN: true }),
@@ -34,23 +35,25 @@ describe("rootOfFraction", () => {
   });
 });
 
+const factorsOf = (contributions: readonly SparseTensor[]): Float64Array => clipFactors(squaredNorms(contributions));
+
 describe("clipFactors", () => {
   it("scales down to the lower median what is above it", () => {
     const norms = [4, 1, 3, 8]; // sorted 1 3 4 8: the lower median is 3
-    expect([...clipFactors(norms.map((n) => sparse([0, n])))]).toEqual([
+    expect([...factorsOf(norms.map((n) => sparse([0, n])))]).toEqual([
       rootOfFraction(9 / 16),
       1,
       1,
       rootOfFraction(9 / 64),
     ]);
-    expect(clipFactors(norms.map((n) => sparse([0, n])))[0]).toBeCloseTo(3 / 4, 15);
+    expect(factorsOf(norms.map((n) => sparse([0, n])))[0]).toBeCloseTo(3 / 4, 15);
   });
 
   it("leaves a lone contribution, and none, as they are; a median of zero silences the rest", () => {
-    expect([...clipFactors([sparse([5, 1e30])])]).toEqual([1]);
-    expect([...clipFactors([])]).toEqual([]);
-    expect([...clipFactors([sparse(), sparse([0, 1]), sparse()])]).toEqual([1, 0, 1]);
-    expect([...clipFactors([sparse([0, 2]), sparse([1, 1])])]).toEqual([0.5, 1]);
+    expect([...factorsOf([sparse([5, 1e30])])]).toEqual([1]);
+    expect([...factorsOf([])]).toEqual([]);
+    expect([...factorsOf([sparse(), sparse([0, 1]), sparse()])]).toEqual([1, 0, 1]);
+    expect([...factorsOf([sparse([0, 2]), sparse([1, 1])])]).toEqual([0.5, 1]);
   });
 
   it("bounds every norm by the median, however large", () => {
@@ -60,7 +63,7 @@ describe("clipFactors", () => {
         (values) => {
           const norms = values.map((v) => Math.abs(Math.fround(v)));
           const median = norms.toSorted((a, b) => a - b)[(norms.length - 1) >> 1] as number;
-          const factors = clipFactors(values.map((v) => sparse([0, v])));
+          const factors = factorsOf(values.map((v) => sparse([0, v])));
           factors.forEach((factor, r) => {
             expect(factor).toBeGreaterThanOrEqual(0);
             expect(factor).toBeLessThanOrEqual(1);

@@ -7,7 +7,6 @@
  * decides the params may rest on that.
  */
 import { assert } from "../base/assert.ts";
-import { type SparseTensor, squaredNorm } from "./contribution.ts";
 
 /** √q for q in (0, 1), to within 2 units in the last place and at most 1; operation by operation in docs/protocol/apply.md. */
 export function rootOfFraction(q: number): number {
@@ -29,9 +28,8 @@ export function clipFactor(squared: number, median: number): number {
   return median === 0 ? 0 : rootOfFraction(median / squared);
 }
 
-/** The factor of each contribution to one tensor, in order: float64 in [0, 1]. */
-export function clipFactors(contributions: readonly SparseTensor[]): Float64Array {
-  const squares = Float64Array.from(contributions, ({ values }) => squaredNorm(values));
+/** The factor of each contribution to one tensor, in order, from their squared norms: float64 in [0, 1]. */
+export function clipFactors(squares: Float64Array): Float64Array {
   const median = squares.slice().sort()[(squares.length - 1) >> 1] ?? 0; // typed arrays sort by number
   return squares.map((squared) => clipFactor(squared, median));
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { sparse } from "../../test/helpers/sparse.ts";
 import { AssertionError } from "../base/assert.ts";
-import { checkSparse, positionOf, squaredNorm } from "./contribution.ts";
+import { checkSparse, positionOf, squaredNorm, squaredNorms } from "./contribution.ts";
 
 describe("checkSparse", () => {
   it("accepts ascending indices within the tensor, none too", () => {
@@ -33,6 +33,21 @@ describe("squaredNorm", () => {
     expect(squaredNorm(values)).toBe(2 ** 54);
     expect(squaredNorm(values.toReversed())).toBe(2 ** 54 + 4);
     expect(squaredNorm(new Float32Array([3.4e38, 3.4e38]))).toBeLessThan(Number.POSITIVE_INFINITY);
+  });
+
+  it("gives the same bits for many at once, of any lengths, from values and from codes", () => {
+    const book = fc.float32Array({ minLength: 4, maxLength: 4, noNaN: true });
+    const coded = fc.record({ book, codes: fc.uint8Array({ max: 3, maxLength: 30 }) });
+    fc.assert(
+      fc.property(fc.array(coded, { maxLength: 11 }), fc.boolean(), (all, withCodes) => {
+        const contributions = all.map(({ codes, book }) => ({
+          indices: new Int32Array(codes.length),
+          values: Float32Array.from(codes, (code) => book[code] as number),
+          ...(withCodes ? { coded: { codes, book } } : {}),
+        }));
+        expect([...squaredNorms(contributions)]).toEqual(contributions.map(({ values }) => squaredNorm(values)));
+      }),
+    );
   });
 });
 

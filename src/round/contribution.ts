@@ -13,6 +13,16 @@ export interface SparseTensor {
   readonly indices: Int32Array;
   /** The value at each of `indices`, finite. */
   readonly values: Float32Array;
+  /** The same values as they were sent; may be read instead. */
+  readonly coded?: Coded;
+}
+
+/** Values of which there are only four: value j is book[codes[j]]. */
+export interface Coded {
+  /** Each 0 to 3. */
+  readonly codes: Uint8Array;
+  /** Four finite values. */
+  readonly book: Float32Array;
 }
 
 /** One peer's decoded payload, read tensor by tensor so that no more than one needs to be in memory. */
@@ -31,6 +41,20 @@ export function squaredNorm(values: Float32Array): number {
     const v = values[j] as number;
     sum += v * v;
   }
+  return sum;
+}
+
+/** The squared norm of each contribution's values; from codes, where there are any, since values may have to be made first. */
+export function squaredNorms(contributions: readonly SparseTensor[]): Float64Array {
+  return Float64Array.from(contributions, (sparse) =>
+    sparse.coded ? codedNorm(sparse.coded) : squaredNorm(sparse.values),
+  );
+}
+
+function codedNorm({ codes, book }: Coded): number {
+  const squares = Float64Array.from(book, (value) => value * value);
+  let sum = 0;
+  for (let j = 0; j < codes.length; j++) sum += squares[codes[j] as number] as number;
   return sum;
 }
 

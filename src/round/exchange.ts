@@ -8,6 +8,7 @@ import type { ParamEntry } from "../engine/shape.ts";
 import type { ApplySettings } from "./aggregation.ts";
 import { applyTensor } from "./apply.ts";
 import type { Contribution } from "./contribution.ts";
+import { type MeansKernel, wasmMeans } from "./means.ts";
 import { type Candidate, type SelectSettings, selectContributors } from "./select.ts";
 import { type StateTree, stateTreeBuilder } from "./state-root.ts";
 
@@ -33,13 +34,17 @@ export interface ExchangeResult {
   readonly tree: StateTree;
 }
 
-/** One round over `params`, which stay as they are: the new params come back. `layout` covers them without gaps, in order. */
+/**
+ * One round over `params`, which stay as they are: the new params come back. `layout` covers them without gaps, in order. `kernel`
+ * changes the speed and nothing else; Node may have a faster one (native/native.node.ts).
+ */
 export function exchange(
   params: Float32Array,
   layout: readonly ParamEntry[],
   offers: readonly Offer[],
   settings: ExchangeSettings,
   seed: Uint8Array,
+  kernel: MeansKernel = wasmMeans,
 ): ExchangeResult & { readonly params: Float32Array } {
   const { uids, selected } = chosen(offers, settings, seed);
   assert(coveredBy(layout) === params.length, "the layout is not that of the params");
@@ -48,7 +53,7 @@ export function exchange(
   layout.forEach(({ offset, length }, index) => {
     const tensor = next.subarray(offset, offset + length);
     const sparse = selected.map((contribution) => contribution.tensor(index));
-    applyTensor(tensor, sparse, settings);
+    applyTensor(tensor, sparse, settings, kernel);
     tree.update(tensor);
   });
   return { uids, params: next, tree: tree.finish() };
@@ -64,13 +69,14 @@ export async function exchangeThrough(
   offers: readonly Offer[],
   settings: ExchangeSettings,
   seed: Uint8Array,
+  kernel: MeansKernel = wasmMeans,
 ): Promise<ExchangeResult> {
   const { uids, selected } = chosen(offers, settings, seed);
   const tree = stateTreeBuilder(coveredBy(layout));
   for (const [index, { offset, length }] of layout.entries()) {
     const tensor = await access.read(offset, length);
     const sparse = selected.map((contribution) => contribution.tensor(index));
-    applyTensor(tensor, sparse, settings);
+    applyTensor(tensor, sparse, settings, kernel);
     if (uids.length > 0) await access.write(tensor, offset);
     tree.update(tensor);
   }

@@ -18,6 +18,7 @@ import { concatBytes, equalBytes } from "../base/bytes.ts";
 import { sha256 } from "../base/hash.ts";
 import { type BodyFault, type BodyLayout, decodeBody } from "../codec/body.ts";
 import { type SentTensor, valuesOf } from "../codec/feedback.ts";
+import { codebook } from "../codec/levels.ts";
 import type { Contribution } from "./contribution.ts";
 
 /** Version of the protocol, in every payload. */
@@ -200,7 +201,15 @@ export function contributionOf({ tensors }: Payload): Contribution {
     tensor(index) {
       const sent = tensors[index];
       assert(sent !== undefined, "the layout has this tensor");
-      return { indices: sent.indices, values: valuesOf(sent) };
+      let values: Float32Array | undefined; // made when asked for: the means need none
+      return {
+        indices: sent.indices,
+        coded: { codes: sent.codes, book: codebook(sent.levels) },
+        get values() {
+          values ??= valuesOf(sent);
+          return values;
+        },
+      };
     },
   };
 }

@@ -21,6 +21,7 @@ import {
 import { listCohortStates } from "../../roles/cohort-state.ts";
 import { paceOf } from "../../roles/pace.ts";
 import { AGGREGATIONS, type Aggregation } from "../../round/aggregation.ts";
+import { bestMeans } from "../../round/native/native.node.ts";
 import { folderStore } from "../../store/folder.node.ts";
 import type { Store } from "../../store/store.ts";
 import { listenForInterrupt } from "./interrupt.ts";
@@ -123,7 +124,17 @@ async function train(
       await writeSettings(outFolder, training.settings);
     };
     const hooks = hooksFor(training, config, accepted, terminal);
-    const result = await trainCohort({ engine, dataset, schedule, config, store, signal: interrupt.signal, hooks });
+    const means = bestMeans();
+    const result = await trainCohort({
+      engine,
+      dataset,
+      schedule,
+      config,
+      store,
+      means,
+      signal: interrupt.signal,
+      hooks,
+    });
     await saveModel(training, config, dataset, engine, result);
     const ms = systemClock.monotonic() - startMs;
     const seconds = Math.round(ms / 10) / 100;

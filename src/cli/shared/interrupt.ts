@@ -1,5 +1,9 @@
 /** Ctrl-C: the first asks the work to end at a safe place, the second ends the process at once. */
+import { systemClock } from "../../base/clock.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** Milliseconds in which a second signal is the first one's echo: npm and timeout pass on what the terminal sends to all anyway. */
+const ECHO_MS = 250;
 
 /** A signal that Ctrl-C (SIGINT) or SIGTERM aborts, and a way to stop listening. */
 export interface Interrupt {
@@ -10,12 +14,15 @@ export interface Interrupt {
 /** Listens. `promise` is said at the first Ctrl-C: what happens now. The second exits with 130 without waiting. */
 export function listenForInterrupt(terminal: Terminal, promise: string): Interrupt {
   const controller = new AbortController();
+  let firstMs = 0;
   const onSignal = (): void => {
     if (controller.signal.aborted) {
+      if (systemClock.monotonic() - firstMs < ECHO_MS) return;
       terminal.clear();
       process.exit(130);
     }
     terminal.note(`${promise} (once more to stop at once)`);
+    firstMs = systemClock.monotonic();
     controller.abort();
   };
   process.on("SIGINT", onSignal);

@@ -68,7 +68,8 @@ const ARM: readonly Variant[] = [
   { name: "neon 6x16", vl: 4, mr: 6, nv: 4, flags: [] },
 ];
 
-function findCompiler(): { command: string; version: string } | undefined {
+/** The C compiler of this machine, if there is one. */
+export function findCompiler(): { command: string; version: string } | undefined {
   for (const command of [process.env["CC"], "cc", "gcc", "clang"]) {
     if (!command) continue;
     try {
@@ -102,16 +103,20 @@ function variantsHere(command: string): readonly Variant[] {
   return macros.includes("__AVX2__") ? X86_AVX2 : X86_SSE;
 }
 
-function compile(command: string, variant: Variant, output: string): void {
+/** Compiles a C source to an addon, with strict arithmetic. Throws where the compiler does. */
+export function compileAddon(command: string, source: string, flags: readonly string[], output: string): void {
   const headers = (createRequire(import.meta.url)("node-api-headers") as { include_dir: string }).include_dir;
   const shared = platform() === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared", "-pthread"];
   const args = [
     ...["-O3", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-fast-math", "-Wno-psabi", "-Wno-unused-function"],
-    ...variant.flags,
-    ...[`-DVL=${variant.vl}`, `-DMR=${variant.mr}`, `-DNV=${variant.nv}`, `-I${headers}`],
-    ...[...shared, join(kernelFolder(), "native.c"), "-o", output],
+    ...[...flags, `-I${headers}`, ...shared, source, "-o", output],
   ];
   execFileSync(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+}
+
+function compile(command: string, variant: Variant, output: string): void {
+  const flags = [...variant.flags, `-DVL=${variant.vl}`, `-DMR=${variant.mr}`, `-DNV=${variant.nv}`];
+  compileAddon(command, join(kernelFolder(), "native.c"), flags, output);
 }
 
 /** Trains a small model for a few steps: speed of the fastest step and a hash of the params, which all variants must share. */

@@ -43,7 +43,8 @@ export type NativeStatus =
   | { readonly available: true; readonly record: NativeRecord; readonly path: string }
   | { readonly available: false; readonly reason: string; readonly remedy: string };
 
-function packageRoot(): string {
+/** The package's folder. */
+export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json")) && dirname(folder) !== folder) folder = dirname(folder);
   return folder;
@@ -59,10 +60,10 @@ export function nativeFolder(): string {
   return join(packageRoot(), "build/native");
 }
 
-/** Identifies C sources, processor and Node's architecture: a library built for others must not be loaded. */
-export function nativeFingerprint(): string {
+/** Identifies the C sources in `folder`, processor and Node's architecture: a library built for others must not be loaded. */
+export function nativeFingerprint(folder: string = kernelFolder()): string {
   const hash = sha256Stream();
-  for (const file of readdirSync(kernelFolder()).sort()) hash.update(readFileSync(join(kernelFolder(), file)));
+  for (const file of readdirSync(folder).sort()) hash.update(readFileSync(join(folder, file)));
   hash.update(utf8(`${platform()} ${arch()} ${cpus()[0]?.model ?? ""} ${processorFlags()}`));
   return toHex(hash.digest()).slice(0, 32);
 }
