@@ -52,3 +52,22 @@ export const CONTRIBUTIONS_MAX: number = 1024;
 export const LEVEL_MAX: number = 65_536;
 /** Bits of a payload's stream per kept value. Real ones take 8 to 11; a peer whose values cannot be said in so many sends nothing. */
 export const STREAM_BITS_MAX: number = 20;
+/** Characters of a keystore file; real ones have about 500. */
+export const KEYSTORE_CHARS_MAX: number = 16_384;
+/** Bytes that a keystore file may make scrypt take: twice what geth's standard cost does. */
+export const SCRYPT_BYTES_MAX: number = 512 << 20;
+/** n·r·p of a keystore file: four times geth's standard cost. */
+export const SCRYPT_WORK_MAX: number = 1 << 23;
+/** Rounds of PBKDF2 that a keystore file may ask for: about forty times the usual. */
+export const PBKDF2_ROUNDS_MAX: number = 10_000_000;
+/** Bytes of one request to the embedded chain, and requests in one batch. */
+export const RPC_BODY_BYTES_MAX: number = 1 << 20;
+export const RPC_BATCH_MAX: number = 100;
+/** Bytes of one signed transaction, as geth has it. */
+export const TRANSACTION_BYTES_MAX: number = 128 << 10;
+/** Gas of one transaction on the embedded chain, where gas is free: the largest page of an epoch takes 16.7 million. */
+export const TRANSACTION_GAS_MAX: number = 100_000_000;
+/** Gas of one simulated call: reading a whole metagraph takes some tens of millions. */
+export const CALL_GAS_MAX: number = 500_000_000;
+/** Transactions waiting on the embedded chain. */
+export const POOL_MAX: number = 16_384;

@@ -1,0 +1,49 @@
+/**
+ * What a metagraph means for those in it: who is immune and how long, who goes next, what the next registrations cost, when the epoch
+ * comes. Pure functions of a snapshot, for everything that shows one. Rules: Neurons.sol, and docs/protocol/chain.md.
+ */
+import { burnBumped } from "./burn.ts";
+import type { Metagraph, Neuron, Subnet } from "./chain.ts";
+
+/** Blocks for which `neuron` cannot be pruned yet; 0 where it can. */
+export function immunityLeft({ block, subnet }: Metagraph, neuron: Neuron): number {
+  return Math.max(0, neuron.registeredAt + subnet.params.immunityPeriod - block);
+}
+
+/**
+ * The uid that the next registration takes over: lowest emission, then oldest registration, then lowest uid, without the owner's; the immune
+ * are spared while more than `minNonImmuneUids` others are there, and otherwise taken first. undefined while there is a free uid, or
+ * where nobody can be pruned: then nobody can register either.
+ */
+export function nextPruned(metagraph: Metagraph): number | undefined {
+  const { subnet, neurons } = metagraph;
+  if (neurons.length < subnet.params.maxUids) return undefined;
+  const sorted = neurons
+    .filter(({ hotkey }) => hotkey !== subnet.ownerHotkey)
+    .sort((a, b) => Number(a.emission - b.emission) || a.registeredAt - b.registeredAt || a.uid - b.uid);
+  const open = sorted.filter((neuron) => immunityLeft(metagraph, neuron) === 0);
+  const immune = sorted.filter((neuron) => immunityLeft(metagraph, neuron) > 0);
+  return (open.length > subnet.params.minNonImmuneUids ? open : immune)[0]?.uid;
+}
+
+/** Whether the subnet takes newcomers: a uid is free or can be taken over, and its owner allows it. */
+export function isOpen(metagraph: Metagraph): boolean {
+  const { subnet, neurons } = metagraph;
+  const place = neurons.length < subnet.params.maxUids || nextPruned(metagraph) !== undefined;
+  return subnet.params.registrationAllowed && place;
+}
+
+/** Rao that a registration burns now, and that the one right after it burns. */
+export function burnPrices({ burn, params }: Subnet): readonly [now: bigint, next: bigint] {
+  return [burn, burnBumped(burn, params)];
+}
+
+/** Blocks until the epoch is due; 0 where it is, or is being computed. */
+export function epochLeft({ block, subnet }: Metagraph): number {
+  return subnet.epoch.open ? 0 : Math.max(0, subnet.epoch.dueBlock - block);
+}
+
+/** Whether one permitted validator alone decides what everybody is paid. */
+export function singleValidator({ neurons }: Metagraph): boolean {
+  return neurons.filter(({ permit, stake }) => permit && stake > 0n).length === 1;
+}
