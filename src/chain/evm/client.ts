@@ -1,0 +1,92 @@
+/**
+ * The chain through JSON-RPC: any EVM chain that has the contracts, the embedded one above all; and, with what its precompiles offer,
+ * Bittensor's. A question is asked again when the link fails. Reads are of the newest block, so two reads may see two blocks, and what
+ * belongs together comes in one call.
+ */
+import { assert } from "../../base/assert.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { SkeinError } from "../../base/errors.ts";
+import type { Address, Chain, Signer } from "../chain.ts";
+import { accountOf } from "../keys/account.ts";
+import { accountFor } from "./account.ts";
+import { type AddressBook, FIXED_ADDRESSES } from "./deploy.ts";
+import { asked, headOf, type Link, openLink, PATIENCE, type Patience, pause, withPatience } from "./link.ts";
+import { bittensorAccount, bittensorReads, isBittensor } from "./precompiles.ts";
+import { blockHashOf, readsOf } from "./reads.ts";
+import { type Sender, senderFor } from "./transactions.ts";
+
+/** How to reach a chain. */
+export interface EvmOptions {
+  readonly rpcUrl: string;
+  /** Where the contracts are: the fixed addresses unless given. */
+  readonly contracts?: AddressBook;
+  /** Milliseconds between two looks at the newest block. */
+  readonly pollMs?: number;
+  readonly clock?: Clock;
+  /** How long to wait for what. */
+  readonly patience?: Partial<Omit<Patience, "pollMs" | "clock">>;
+}
+
+/** Connects. Throws SkeinError("chain") where nobody answers, or the contracts are not there. */
+export async function connectEvm({
+  rpcUrl,
+  contracts = FIXED_ADDRESSES,
+  pollMs = PATIENCE.pollMs,
+  clock = systemClock,
+  patience = {},
+}: EvmOptions): Promise<Chain> {
+  if (!/^https?:\/\//.test(rpcUrl) || !URL.canParse(rpcUrl)) {
+    throw new SkeinError("usage", `${JSON.stringify(rpcUrl)} is no address of a chain`, {
+      remedy: "write http://… or https://…",
+    });
+  }
+  const closing = new AbortController();
+  const link = await openLink(rpcUrl, { ...PATIENCE, ...patience, pollMs, clock }, closing.signal);
+  const missing = await missingContracts(link, contracts);
+  const native = missing.length > 0 && (await isBittensor(link, contracts));
+  if (missing[0] !== undefined && !native) {
+    throw new SkeinError("chain", `the chain has no contract at ${missing[0]}`, {
+      remedy: "name the contracts' addresses with --contracts, or deploy them with `skein chain deploy`",
+    });
+  }
+  const book = contracts;
+  const senders = new Map<Address, Sender>();
+  return {
+    ...blocksOf(link),
+    ...(native ? bittensorReads(link, book, missing) : readsOf(link, book)),
+    as: (signer) => {
+      checkSigner(signer);
+      const send = senders.get(signer.address) ?? senderFor(link, signer);
+      senders.set(signer.address, send);
+      const context = { link, book, signer, send };
+      return native ? bittensorAccount(context, missing) : accountFor(context);
+    },
+    close: async () => closing.abort(),
+  };
+}
+
+function checkSigner({ address, account }: Signer): void {
+  assert(accountOf(address) === account, "a signer's account does not belong to its address");
+}
+
+function blocksOf(link: Link): Pick<Chain, "chainId" | "head" | "blockHash" | "waitForBlock"> {
+  return {
+    chainId: link.chainId,
+    head: () => headOf(link),
+    blockHash: (block) => blockHashOf(link, block),
+    async waitForBlock(block, signal) {
+      for (;;) {
+        const now = await withPatience(link, () => headOf(link), signal);
+        if (now.block >= block) return now;
+        await pause(link, link.patience.pollMs, signal);
+      }
+    },
+  };
+}
+
+/** Which of the contracts that are our own are not there. */
+async function missingContracts({ client }: Link, { extras, roundBook }: AddressBook): Promise<Address[]> {
+  const wanted = [extras, roundBook];
+  const codes = await asked("the contracts", Promise.all(wanted.map((address) => client.getCode({ address }))));
+  return wanted.filter((_, i) => codes[i] === undefined || codes[i] === "0x");
+}
