@@ -62,6 +62,8 @@ const tune: Run[] = [
   run("tune", "sparseloco", 8e-3, 1, { rule: "mean-senders" }),
   run("tune", "diloco", 8e-3, 0.4),
   run("tune", "sparseloco", 16e-3, 2),
+  run("tune", "diloco", 4e-3, 0.2),
+  run("tune", "diloco", 4e-3, 0.1),
 ];
 
 /** Equal tokens, two seeds, each method with the rates that served it best among `tune`. */
@@ -71,11 +73,14 @@ function main(seed: number): Run[] {
   const at = (innerSteps: number): Options => ({ innerSteps, seed, tokens: MAIN_TOKENS });
   return [
     run("main", "adamw", 2e-3, undefined, at(15)),
-    run("main", "sparseloco", 4e-3, 2, at(15)),
+    run("main", "sparseloco", 8e-3, 2, at(15)),
     run("main", "diloco", 4e-3, 0.4, at(15)),
-    run("main", "sparseloco", 4e-3, 1, { rule: "mean-senders", ...at(15) }),
+    run("main", "sparseloco", 8e-3, 2, at(30)),
     run("main", "diloco", 4e-3, 0.4, at(30)),
-    run("main", "sparseloco", 4e-3, 2, at(30)),
+    run("main", "four-bin", 8e-3, 2, at(15)),
+    run("main", "sparseloco", 4e-3, 1, { rule: "mean-senders", ...at(15) }),
+    run("main", "sparseloco", 8e-3, 2, { rule: "clipped-mean-all", ...at(15) }),
+    run("main", "sparseloco", 4e-3, 1, { rule: "clipped-mean-senders", ...at(15) }),
   ];
 }
 

@@ -18,6 +18,23 @@ export { AssertionError } from "./base/assert.ts";
 export { type Clock, manualClock, systemClock } from "./base/clock.ts";
 export { type ErrorCode, SkeinError } from "./base/errors.ts";
 export { type Random, seededRandom } from "./base/random.ts";
+export type {
+  Chain,
+  ChainAccount,
+  Metagraph,
+  Neuron,
+  Receipt,
+  RunTerms,
+  Signer,
+  Subnet,
+  SubnetParams,
+  WeightVector,
+} from "./chain/chain.ts";
+export { connectChain } from "./chain/connect.ts";
+export { newKey, signerOf } from "./chain/keys/signer.ts";
+export { createTwin, type Twin, type TwinOptions } from "./chain/twin/twin.ts";
+export { epoch } from "./chain/yuma/epoch.ts";
+export type { EpochInput, EpochOutput } from "./chain/yuma/types.ts";
 export {
   type CheckpointInfo,
   type LoadedCheckpoint,

@@ -11,6 +11,10 @@
  * await trainSolo({ engine, dataset, schedule, config: { seed: 1, batch, seqLen }, store: folderStore("run") });
  * await engine.close();
  */
+
+export { type KeyFolder, keyFolder } from "./chain/keys/keys.node.ts";
+export { contractsGenesis } from "./chain/local/genesis.node.ts";
+export { type LocalChain, type LocalChainOptions, startLocalChain } from "./chain/local/local.node.ts";
 export {
   type CorpusListing,
   type DefaultCorpus,

@@ -3,6 +3,13 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { SkeinError } from "../base/errors.ts";
+import { chainCommand } from "./chain/chain.ts";
+import { keysCommand } from "./chain/keys.ts";
+import { metagraphCommand } from "./chain/metagraph.ts";
+import { registerCommand } from "./chain/register.ts";
+import { stakeCommand } from "./chain/stake.ts";
+import { subnetCommand } from "./chain/subnet.ts";
+import { claimCommand, transferCommand } from "./chain/transfer.ts";
 import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
 import { generateCommand } from "./generate.ts";
@@ -29,23 +36,40 @@ function skein(): Command {
     version: string;
   };
   const program = new Command("skein").description(INTRO).version(version, "--version", "print the version");
-  for (const verb of [upCommand(), doctorCommand(), dataCommand(), trainCommand(), generateCommand()]) {
-    program.addCommand(verb.addHelpText("after", EXIT_HELP));
-  }
-  program.addHelpText("after", EXAMPLES).addHelpText("after", EXIT_HELP);
-  for (const command of [program, ...program.commands]) {
+  const training = [upCommand(), doctorCommand(), dataCommand(), trainCommand(), generateCommand()];
+  const chain = [
+    chainCommand(),
+    keysCommand(),
+    subnetCommand(),
+    registerCommand(),
+    stakeCommand(),
+    transferCommand(),
+    claimCommand(),
+    metagraphCommand(),
+  ];
+  for (const verb of training) program.addCommand(verb.helpGroup("Training:"));
+  for (const verb of chain) program.addCommand(verb.helpGroup("Chain:"));
+  program.addHelpText("after", EXAMPLES);
+  for (const command of everyCommand(program)) {
+    command.addHelpText("after", EXIT_HELP);
     command.exitOverride().helpOption("-h, --help", "print this help");
     command.configureOutput({ outputError: () => {} }).configureHelp({ helpWidth: 110 });
   }
   return program.helpCommand(false);
 }
 
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)];
+}
+
 /** What commander threw, as our own error; undefined where it only printed what was asked for. */
 function usageError(thrown: CommanderError, args: readonly string[]): SkeinError | undefined {
   if (thrown.exitCode === 0) return undefined;
   const verb = skein().commands.find((command) => command.name() === args[0]);
+  const part = verb?.commands.find((command) => command.name() === args[1]);
+  const names = [verb, part].map((command) => (command ? `${command.name()} ` : "")).join("");
   const message = thrown.code === "commander.help" ? "no command given" : thrown.message.replace(/^error: /, "");
-  return new SkeinError("usage", message, { remedy: `see \`skein ${verb ? `${verb.name()} ` : ""}--help\`` });
+  return new SkeinError("usage", message, { remedy: `see \`skein ${names}--help\`` });
 }
 
 async function main(args: readonly string[]): Promise<number> {
