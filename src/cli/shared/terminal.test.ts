@@ -110,6 +110,7 @@ describe("errors", () => {
     });
     expect(EXIT_CODES).toMatchInlineSnapshot(`
       {
+        "chain": 7,
         "checkpoint": 4,
         "config": 2,
         "data": 3,
