@@ -242,13 +242,21 @@ export interface ChainAccount {
   readonly account: Hash;
   transfer(to: Hash, rao: bigint): Promise<Receipt>;
   /** Creates a subnet whose uid 0 is `hotkey`; pays at most `costMax`. */
-  createSubnet(hotkey: Signer, costMax: bigint, params?: Partial<SubnetParams>): Promise<Receipt & { readonly netuid: number }>;
+  createSubnet(
+    hotkey: Signer,
+    costMax: bigint,
+    params?: Partial<SubnetParams>,
+  ): Promise<Receipt & { readonly netuid: number }>;
   setSubnet(netuid: number, params: Partial<SubnetParams>): Promise<Receipt>;
   /** Registers `hotkey`, which signs a proof; this account is its coldkey and pays at most `burnMax`. */
   register(netuid: number, hotkey: Signer, burnMax: bigint): Promise<Receipt & { readonly uid: number }>;
   addStake(netuid: number, hotkey: Hash, rao: bigint): Promise<Receipt>;
   removeStake(netuid: number, hotkey: Hash, rao: bigint): Promise<Receipt>;
-  moveStake(from: { netuid: number; hotkey: Hash }, to: { netuid: number; hotkey: Hash }, rao: bigint): Promise<Receipt>;
+  moveStake(
+    from: { netuid: number; hotkey: Hash },
+    to: { netuid: number; hotkey: Hash },
+    rao: bigint,
+  ): Promise<Receipt>;
   setTake(hotkey: Hash, take: number): Promise<Receipt>;
   /** Moves what this account has earned to its balance. */
   claim(): Promise<Receipt>;

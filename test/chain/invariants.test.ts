@@ -38,7 +38,7 @@ let auditor: Target;
 let people: readonly Hash[];
 
 beforeAll(async () => {
-  const product = ["Staking", "Subnets", "Neurons", "Epochs", "AddressMapping"];
+  const product = ["Staking", "Subnets", "Neurons", "Epochs", "EpochPages", "AddressMapping"];
   const artifacts = compiled(product, { Stage: ["Stage"], Auditor: ["Auditor"] });
   chain = await startContracts(artifacts, {
     balances: new Map([[accountOf(bank), HALVING + 100n * COIN]]),

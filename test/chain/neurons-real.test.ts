@@ -13,7 +13,7 @@ let real: Record<"neurons" | "staking" | "subnets" | "epochs" | "extras" | "meta
 const SALT = [7, 8, 9];
 
 beforeAll(async () => {
-  const artifact = compiled(["Neurons", "Staking", "Subnets", "Epochs", "Extras", "Metagraph"]);
+  const artifact = compiled(["Neurons", "Staking", "Subnets", "Epochs", "EpochPages", "Extras", "Metagraph"]);
   world = await startNeurons();
   us = world.anvil.client.account.address;
   const deploy = async (name: string): Promise<Contract> => world.at(await world.deploy(name), artifact(name).abi);
@@ -35,7 +35,8 @@ beforeAll(async () => {
     people.map(() => 10n ** 13n),
   );
   await subnets.send(us, "initialize", links, 1_000_000_000n, 100n);
-  for (const contract of [neurons, epochs, extras, metagraph]) await contract.send(us, "initialize", links);
+  await epochs.send(us, "initialize", links, await world.deploy("EpochPages"));
+  for (const contract of [neurons, extras, metagraph]) await contract.send(us, "initialize", links);
 }, 120_000);
 afterAll(() => world?.anvil.stop());
 

@@ -131,7 +131,8 @@ function subnetFields(subnet: Subnet) {
 async function setSubnet(netuid: number, assignments: readonly string[], flags: ChainFlags): Promise<void> {
   const terminal = processTerminal(flags.json === true);
   const params = paramsFrom(assignments);
-  if (Object.keys(params).length === 0) throw new SkeinError("usage", "nothing to change", { remedy: "write name=value" });
+  if (Object.keys(params).length === 0)
+    throw new SkeinError("usage", "nothing to change", { remedy: "write name=value" });
   await withConnection(flags, terminal, async (chain) => {
     const { hash } = await chain.as(await coldkeyOf(flags)).setSubnet(netuid, params);
     terminal.line(`subnet ${netuid}: ${assignments.join(", ")}`);
