@@ -35,7 +35,10 @@ function skein(): Command {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
     version: string;
   };
-  const program = new Command("skein").description(INTRO).version(version, "--version", "print the version");
+  const program = new Command("skein")
+    .enablePositionalOptions()
+    .description(INTRO)
+    .version(version, "--version", "print the version");
   const training = [upCommand(), doctorCommand(), dataCommand(), trainCommand(), generateCommand()];
   const chain = [
     chainCommand(),

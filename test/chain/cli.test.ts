@@ -117,6 +117,18 @@ describe("the chain's commands", () => {
     }
   }, 120_000);
 
+  it("work over contracts that were deployed at other addresses", async () => {
+    const { contracts } = (await event("chain deploy --subnet-cost 5")) as { contracts: Record<string, string> };
+    expect(new Set(Object.values(contracts)).size).toBe(10);
+    const there = "--contracts contracts.json";
+    expect(await event(`subnet create ${there} --set tempo=50`)).toMatchObject({
+      netuid: 1,
+      cost: String(5n * 10n ** 9n),
+    });
+    expect((await event(`metagraph 1 ${there}`))["neurons"]).toMatchObject([{ uid: 0, stake: "0" }]);
+    expect((await skein("metagraph 1 --contracts nowhere.json")).err).toMatch(/no file nowhere.json.*remedy: /s);
+  }, 60_000);
+
   it("carry keys out and in again", async () => {
     const key = (await event("keys export alice"))["key"];
     expect(key).toMatch(/^0x[0-9a-f]{64}$/);

@@ -9,7 +9,7 @@ import { SkeinError } from "../../base/errors.ts";
 import type { Address, Chain, Signer } from "../chain.ts";
 import { accountOf } from "../keys/account.ts";
 import { accountFor } from "./account.ts";
-import { type AddressBook, FIXED_ADDRESSES } from "./deploy.ts";
+import { type AddressBook, type Artifact, deployContracts, FIXED_ADDRESSES, type Genesis } from "./deploy.ts";
 import { asked, headOf, type Link, openLink, PATIENCE, type Patience, pause, withPatience } from "./link.ts";
 import { bittensorAccount, bittensorReads, isBittensor } from "./precompiles.ts";
 import { blockHashOf, readsOf } from "./reads.ts";
@@ -89,4 +89,29 @@ async function missingContracts({ client }: Link, { extras, roundBook }: Address
   const wanted = [extras, roundBook];
   const codes = await asked("the contracts", Promise.all(wanted.map((address) => client.getCode({ address }))));
   return wanted.filter((_, i) => codes[i] === undefined || codes[i] === "0x");
+}
+
+/**
+ * Deploys the contracts to a chain that has none of them, at new addresses, which it returns; `signer` pays for the gas. Throws
+ * SkeinError("chain").
+ */
+export async function deployEvm(
+  rpcUrl: string,
+  signer: Signer,
+  artifacts: ReadonlyMap<string, Artifact>,
+  genesis: Genesis,
+  onStep: (done: number) => void = () => {},
+): Promise<AddressBook> {
+  const link = await openLink(rpcUrl, PATIENCE, new AbortController().signal);
+  const sender = senderFor(link, signer);
+  let done = 0;
+  const port = {
+    from: signer.address,
+    nonce: () => asked("nonce", link.client.getTransactionCount({ address: signer.address })),
+    send: async (call: { readonly to?: Address; readonly data: `0x${string}` }): Promise<void> => {
+      await sender(call);
+      onStep(++done);
+    },
+  };
+  return deployContracts(port, artifacts, genesis, { fixed: false });
 }

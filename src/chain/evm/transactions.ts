@@ -24,7 +24,8 @@ import { chainError, isTransient, refusalOf, revertData, wordsOf } from "./refus
 
 /** A call to a contract that changes something. */
 export interface Call {
-  readonly to: Address;
+  /** Left out where a contract is created. */
+  readonly to?: Address;
   readonly data: Hex;
 }
 

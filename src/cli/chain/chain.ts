@@ -1,12 +1,14 @@
-/** `skein chain`: runs the embedded chain. */
+/** `skein chain`: runs the embedded chain; `skein chain deploy` puts the contracts onto another one. */
 import * as path from "node:path";
 import { Command } from "commander";
+import { utf8 } from "../../base/bytes.ts";
+import { writeWhole } from "../../chain/files.node.ts";
 import { keyFolder } from "../../chain/keys/keys.node.ts";
 import type { LocalChain, LocalChainEvent } from "../../chain/local/local.node.ts";
 import { listenForInterrupt } from "../shared/interrupt.ts";
 import { wholeNumber, withJson } from "../shared/options.ts";
 import { count, processTerminal, type Terminal } from "../shared/terminal.ts";
-import { CHAIN_FOLDER, KEYS_FOLDER } from "./connection.ts";
+import { CHAIN_FOLDER, type ChainFlags, coldkeyOf, KEYS_FOLDER, rpcOf, withChain, withKeys } from "./connection.ts";
 import { coinsOf, inCoins } from "./money.ts";
 
 interface ServeFlags {
@@ -21,12 +23,19 @@ interface ServeFlags {
   readonly json?: boolean;
 }
 
+interface DeployFlags extends ChainFlags {
+  readonly out: string;
+  readonly supply: bigint;
+  readonly subnetCost: bigint;
+}
+
 const COIN = 1_000_000_000n;
 const PORT = 8545;
 
 /** The verb `chain`. */
 export function chainCommand(): Command {
   const command = new Command("chain")
+    .enablePositionalOptions() // what follows `deploy` is for it
     .summary("run a chain on this machine")
     .description(
       "Runs a chain with Skein's contracts until Ctrl-C, and goes on with it the next time: subnets, stake, weights, " +
@@ -41,6 +50,17 @@ export function chainCommand(): Command {
     .option("--keys <folder>", "where keys are", KEYS_FOLDER)
     .option("--supply <coins>", "coins of a new chain", coinsOf, 1_000_000n * COIN)
     .option("--subnet-cost <coins>", "least cost of a subnet of a new chain", coinsOf, 100n * COIN);
+  const deploy = new Command("deploy")
+    .summary("put the contracts onto another EVM chain")
+    .description(
+      "Deploys the contracts to the chain at --rpc, where the coldkey pays for the gas, and writes their addresses to a " +
+        "file that the other commands take as --contracts. The coldkey owns all coins there are at the beginning.",
+    )
+    .option("--out <file>", "where the addresses are written", "contracts.json")
+    .option("--supply <coins>", "coins of the new ledger", coinsOf, 1_000_000n * COIN)
+    .option("--subnet-cost <coins>", "least cost of a subnet", coinsOf, 100n * COIN)
+    .action((flags: DeployFlags) => deployTo(flags));
+  command.addCommand(withKeys(withChain(deploy)));
   return withJson(command)
     .addHelpText(
       "after",
@@ -52,6 +72,24 @@ Examples:
   skein metagraph 1`,
     )
     .action(serve);
+}
+
+async function deployTo(flags: DeployFlags): Promise<void> {
+  const terminal = processTerminal(flags.json === true);
+  const { deployEvm } = await import("../../chain/evm/client.ts");
+  const { loadArtifacts } = await import("../../chain/evm/artifacts.node.ts");
+  const { addressBookJson } = await import("../../chain/evm/book.ts");
+  const artifacts = loadArtifacts();
+  const coldkey = await coldkeyOf(flags);
+  const genesis = { balances: new Map([[coldkey.account, flags.supply]]), lockMin: flags.subnetCost };
+  const rpcUrl = await rpcOf(flags);
+  const book = await deployEvm(rpcUrl, coldkey, artifacts, genesis, (done) => {
+    terminal.status(`transaction ${done}`);
+  });
+  await writeWhole(flags.out, utf8(addressBookJson(book)));
+  terminal.clear();
+  terminal.line(`deployed; the addresses are in ${flags.out}: give it to the other commands as --contracts`);
+  terminal.event("deployed", { rpcUrl, out: flags.out, contracts: { ...book } });
 }
 
 async function serve(flags: ServeFlags): Promise<void> {

@@ -59,7 +59,7 @@ export async function withConnection<T>(
   work: (chain: Chain) => Promise<T>,
 ): Promise<T> {
   const { connectEvm } = await import("../../chain/evm/client.ts");
-  const rpcUrl = flags.rpc ?? process.env["SKEIN_RPC"] ?? (await localEndpoint());
+  const rpcUrl = await rpcOf(flags);
   const contracts = flags.contracts === undefined ? {} : { contracts: await readAddressBook(flags.contracts) };
   const chain = await connectEvm({ rpcUrl, ...contracts });
   try {
@@ -68,6 +68,11 @@ export async function withConnection<T>(
     terminal.clear();
     await chain.close();
   }
+}
+
+/** Which chain is meant: `--rpc`, else SKEIN_RPC, else the one that runs here. */
+export async function rpcOf({ rpc }: Pick<ChainFlags, "rpc">): Promise<string> {
+  return rpc ?? process.env["SKEIN_RPC"] ?? (await localEndpoint());
 }
 
 /** Address of the chain that runs in the usual folder. Throws SkeinError("chain") where none does. */
