@@ -356,7 +356,6 @@ const HOUSE: Readonly<Record<string, Refusal>> = {
     types: [],
     say: fixed("only another contract of the chain may call this", "use the function meant for callers"),
   },
-  NotDeployer: { types: [], say: fixed("only its deployer may set up this contract", "act with the deployer's key") },
   OnlyNeurons: {
     types: [],
     say: fixed("only the neurons' contract may call this", "use the function meant for callers"),
