@@ -41,8 +41,13 @@ function run(plan: string, method: Run["method"], lr: number, outerLr?: number, 
     tokens,
     ...(outerLr === undefined ? {} : { outerLr }),
     ...(codec === undefined ? {} : { codec }),
-    ...(rule === undefined ? {} : { aggregation: AGGREGATIONS[rule] }),
+    ...(rule === undefined ? {} : { aggregation: { ...AGGREGATIONS[rule], ...trim(rule) } }),
   };
+}
+
+/** A tenth of eight peers is nobody: here the smallest and the largest of each element go. */
+function trim(rule: AggregationName): { trimPercent?: number } {
+  return rule.includes("trimmed") ? { trimPercent: 13 } : {};
 }
 
 const tune: Run[] = [
@@ -80,7 +85,7 @@ function main(seed: number): Run[] {
     run("main", "four-bin", 8e-3, 2, at(15)),
     run("main", "sparseloco", 4e-3, 1, { rule: "mean-senders", ...at(15) }),
     run("main", "sparseloco", 8e-3, 2, { rule: "clipped-mean-all", ...at(15) }),
-    run("main", "sparseloco", 4e-3, 1, { rule: "clipped-mean-senders", ...at(15) }),
+    run("main", "sparseloco", 8e-3, 2, { rule: "trimmed-mean", ...at(15) }),
   ];
 }
 

@@ -14,16 +14,13 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, w
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { trainBpe } from "../src/data/bpe-train.ts";
-import { buildDataset } from "../src/data/build.ts";
-import { type Dataset, openDataset } from "../src/data/dataset.ts";
-import type { Document } from "../src/data/document.ts";
-import { fileDocuments } from "../src/data/files.node.ts";
+import type { Dataset } from "../src/data/dataset.ts";
 import { openEngine } from "../src/engine/open.node.ts";
 import { validationLoss } from "../src/evaluate/validation.ts";
 import { PRESETS, withVocab } from "../src/model/presets.ts";
 import { trainCohort } from "../src/roles/cohort.ts";
 import { folderStore } from "../src/store/folder.node.ts";
+import { booksDataset } from "./books.ts";
 import { fourBinMethod } from "./four-bin.ts";
 import { PLANS, type Run } from "./learning-plans.ts";
 
@@ -54,24 +51,6 @@ interface Outcome {
   readonly ratio: number;
   readonly stateRoot: string;
   readonly seconds: number;
-}
-
-async function* books(): AsyncGenerator<Document> {
-  yield* fileDocuments([join(values.books, "train")], { split: "train" });
-  yield* fileDocuments([join(values.books, "valid")], { split: "valid" });
-}
-
-async function* trainingTexts(): AsyncGenerator<string> {
-  for await (const document of fileDocuments([join(values.books, "train")])) yield document.text;
-}
-
-async function prepare(): Promise<Dataset> {
-  const store = folderStore(join(values.dir, "data"));
-  if ((await store.size("manifest.json")) === undefined) {
-    const tokenizer = await trainBpe(trainingTexts(), { vocabSize: PRESETS["2m"].shape.vocabSize });
-    await buildDataset({ documents: books(), tokenizer, description: "books" }, store);
-  }
-  return openDataset(store);
 }
 
 async function perform(run: Run, dataset: Dataset): Promise<Outcome> {
@@ -132,7 +111,11 @@ function claim(file: string): boolean {
 
 mkdirSync(values.dir, { recursive: true });
 if (!values.table) {
-  const dataset = await prepare();
+  const dataset = await booksDataset(
+    values.books,
+    PRESETS["2m"].shape.vocabSize,
+    folderStore(join(values.dir, "data")),
+  );
   for (const run of plan) {
     const file = join(values.dir, run.id);
     if (!claim(file)) continue;

@@ -16,11 +16,6 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { bytesOf } from "../src/base/bytes.ts";
 import { passOrder } from "../src/data/assignment.ts";
-import { trainBpe } from "../src/data/bpe-train.ts";
-import { buildDataset } from "../src/data/build.ts";
-import { type Dataset, openDataset } from "../src/data/dataset.ts";
-import type { Document } from "../src/data/document.ts";
-import { fileDocuments } from "../src/data/files.node.ts";
 import { openEngine } from "../src/engine/open.node.ts";
 import { batchOf, spacedIndices, validationLoss } from "../src/evaluate/validation.ts";
 import { initParams } from "../src/model/init.ts";
@@ -28,6 +23,7 @@ import { PRESETS, withVocab } from "../src/model/presets.ts";
 import { learningRate, withSteps } from "../src/optim/schedule.ts";
 import { trainSolo } from "../src/roles/solo.ts";
 import { memoryStore } from "../src/store/memory.ts";
+import { booksDataset } from "./books.ts";
 
 const VALID_SEQUENCES = 512;
 const root = resolve(fileURLToPath(import.meta.url), "../../../..");
@@ -39,22 +35,6 @@ const { values } = parseArgs({
   },
 });
 const steps = Number(values.steps);
-
-async function* books(): AsyncGenerator<Document> {
-  yield* fileDocuments([join(values.books, "train")], { split: "train" });
-  yield* fileDocuments([join(values.books, "valid")], { split: "valid" });
-}
-
-async function* trainingTexts(): AsyncGenerator<string> {
-  for await (const document of fileDocuments([join(values.books, "train")])) yield document.text;
-}
-
-async function prepare(): Promise<Dataset> {
-  const store = memoryStore();
-  const tokenizer = await trainBpe(trainingTexts(), { vocabSize: PRESETS["2m"].shape.vocabSize });
-  await buildDataset({ documents: books(), tokenizer, description: "books" }, store);
-  return openDataset(store);
-}
 
 async function pytorch(folder: string): Promise<{ losses: number[]; validLoss: number; tokensPerSecond: number }> {
   const script = join(root, "bench/torch_train.py");
@@ -70,7 +50,7 @@ async function pytorch(folder: string): Promise<{ losses: number[]; validLoss: n
   return { losses, validLoss: last["validLoss"] ?? Number.NaN, tokensPerSecond: last["tokensPerSecond"] ?? Number.NaN };
 }
 
-const dataset = await prepare();
+const dataset = await booksDataset(values.books, PRESETS["2m"].shape.vocabSize, memoryStore());
 const preset = withVocab(PRESETS["2m"], dataset.manifest.tokenizer.vocabSize);
 const { shape, seqLen, batch } = preset;
 const schedule = withSteps(preset.schedule, steps);

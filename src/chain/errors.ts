@@ -5,6 +5,7 @@
  * their errors here, so that a reader sees the same sentence whichever chain is behind the seam.
  */
 import { SkeinError } from "../base/errors.ts";
+import { decimalCoins } from "./money.ts";
 
 /** An argument of a contract's custom error. */
 export type RefusalArgument = number | bigint | string | boolean;
@@ -18,15 +19,9 @@ interface Refusal {
   readonly say: (...args: [string, string, string]) => readonly [message: string, remedy: string];
 }
 
-const RAO_PER_COIN = 1_000_000_000n;
-
 /** Rao as plain decimals: 1500000000 is "1.5 coin". */
 export function coins(rao: bigint | string): string {
-  const value = BigInt(rao);
-  const fraction = String(value % RAO_PER_COIN)
-    .padStart(9, "0")
-    .replace(/0+$/, "");
-  return `${value / RAO_PER_COIN}${fraction ? `.${fraction}` : ""} coin`;
+  return `${decimalCoins(BigInt(rao))} coin`;
 }
 
 const many = (count: string, word: string): string => `${count} ${word}${count === "1" ? "" : "s"}`;

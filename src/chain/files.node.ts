@@ -8,30 +8,15 @@
  */
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { syncFolder, systemCode } from "../base/disk.node.ts";
 import { messageOf, SkeinError } from "../base/errors.ts";
 import { systemRandom } from "../base/random.ts";
-
-/** The system's word for what went wrong ("ENOENT"), or "". */
-export function systemCode(thrown: unknown): string {
-  return typeof thrown === "object" && thrown !== null && "code" in thrown ? String(thrown.code) : "";
-}
 
 /** What the file system threw, for people; anything else is passed on as it is. */
 export function fileError(action: string, file: string, thrown: unknown): unknown {
   if (!/^E[A-Z0-9]+$/.test(systemCode(thrown))) return thrown;
   const remedy = "check that the disk has room and that this account may read and write there, then try again";
   return new SkeinError("store", `cannot ${action} ${file}: ${messageOf(thrown)}`, { remedy, cause: thrown });
-}
-
-/** Flushes a folder's entries; Windows cannot open folders and needs no such flush. */
-export async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await fs.open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** A name beside `file` that no other writer uses. Temporary files carry a "~". */

@@ -10,20 +10,34 @@ export function immunityLeft({ block, subnet }: Metagraph, neuron: Neuron): numb
   return Math.max(0, neuron.registeredAt + subnet.params.immunityPeriod - block);
 }
 
+/** What the rule of pruning looks at; a uid's place in the list is its number. */
+type Prunable = Pick<Neuron, "hotkey" | "emission" | "registeredAt">;
+
 /**
- * The uid that the next registration takes over: lowest emission, then oldest registration, then lowest uid, without the owner's; the immune
- * are spared while more than `minNonImmuneUids` others are there, and otherwise taken first. undefined while there is a free uid, or
- * where nobody can be pruned: then nobody can register either.
+ * The uid that a registration in `block` takes over where none is free: lowest emission, then oldest registration, then lowest uid, without
+ * the owner's; the immune are spared while more than `minNonImmuneUids` others are there, and otherwise taken first. undefined where
+ * nobody can be pruned: then nobody can register either.
  */
-export function nextPruned(metagraph: Metagraph): number | undefined {
-  const { subnet, neurons } = metagraph;
-  if (neurons.length < subnet.params.maxUids) return undefined;
+export function pruned(
+  neurons: readonly Prunable[],
+  { ownerHotkey, params }: Pick<Subnet, "ownerHotkey" | "params">,
+  block: number,
+): number | undefined {
+  const { immunityPeriod, minNonImmuneUids } = params;
   const sorted = neurons
-    .filter(({ hotkey }) => hotkey !== subnet.ownerHotkey)
-    .sort((a, b) => Number(a.emission - b.emission) || a.registeredAt - b.registeredAt || a.uid - b.uid);
-  const open = sorted.filter((neuron) => immunityLeft(metagraph, neuron) === 0);
-  const immune = sorted.filter((neuron) => immunityLeft(metagraph, neuron) > 0);
-  return (open.length > subnet.params.minNonImmuneUids ? open : immune)[0]?.uid;
+    .map(({ hotkey, emission, registeredAt }, uid) => ({ hotkey, emission, registeredAt, uid }))
+    .filter(({ hotkey }) => hotkey !== ownerHotkey)
+    .sort((a, b) => order(a.emission, b.emission) || a.registeredAt - b.registeredAt || a.uid - b.uid);
+  const isImmune = ({ registeredAt }: Prunable): boolean => block - registeredAt < immunityPeriod;
+  const open = sorted.filter((neuron) => !isImmune(neuron));
+  return (open.length > minNonImmuneUids ? open : sorted.filter(isImmune))[0]?.uid;
+}
+
+const order = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** The uid that the next registration takes over; undefined while there is a free one, and where nobody can be pruned. */
+export function nextPruned({ block, subnet, neurons }: Metagraph): number | undefined {
+  return neurons.length < subnet.params.maxUids ? undefined : pruned(neurons, subnet, block);
 }
 
 /** Whether the subnet takes newcomers: a uid is free or can be taken over, and its owner allows it. */

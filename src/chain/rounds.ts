@@ -10,7 +10,8 @@ import type { Hash, RunRecord, RunTerms } from "./chain.ts";
 
 /** Uids that a vote's bitmap holds. */
 const UIDS_MAX = 256;
-const NO_ROOT: Hash = `0x${"0".repeat(64)}`;
+/** What the contracts keep where there is no hash. */
+export const NULL_HASH: Hash = `0x${"0".repeat(64)}`;
 
 type Timing = Pick<RunTerms, "startBlock" | "trainBlocks" | "revealBlocks" | "voteBlocks">;
 
@@ -129,5 +130,5 @@ export function tally(ballots: readonly Ballot[], total: bigint, committed: Iter
     .sort((a, b) => a - b)
     .filter((uid) => majority(({ bitmap }) => ((bitmap >> BigInt(uid)) & 1n) === 1n));
   const root = ballots.map(({ stateRoot }) => stateRoot).find((r) => majority(({ stateRoot }) => stateRoot === r));
-  return { accepted, stateRoot: root === NO_ROOT ? undefined : root };
+  return { accepted, stateRoot: root === NULL_HASH ? undefined : root };
 }

@@ -22,14 +22,12 @@ import {
   decodeHeaderLength,
   encodeHead,
   INTEGRITY_BYTES,
+  PIECE_LENGTH,
   PREFIX_BYTES,
   vectorsBytes,
 } from "./format.ts";
 
 export type { CheckpointInfo } from "./format.ts";
-
-/** Numbers moved at a time: 4 MiB. */
-const PIECE_LENGTH = 1 << 20;
 
 /** A checkpoint's place in a store. */
 export interface CheckpointRef {

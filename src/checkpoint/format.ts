@@ -36,6 +36,8 @@ export const CHECKPOINT_VECTORS = ["params", "m", "v"] as const;
 export const INTEGRITY_NAME = "integrity";
 /** Its bytes. */
 export const INTEGRITY_BYTES = 64;
+/** Numbers moved at a time: 4 MiB. */
+export const PIECE_LENGTH: number = 1 << 20;
 /** Bytes of the header's length at the start of the file. */
 export const PREFIX_BYTES = 8;
 
@@ -69,26 +71,40 @@ export function vectorsBytes(shape: ModelShape): number {
 /** Everything before the data: the length of the header and the header, a multiple of 8 bytes in all. */
 export function encodeHead(info: CheckpointInfo): Uint8Array {
   const { shape, seed, dataHash, config } = info;
-  const header: Record<string, unknown> = {
-    __metadata__: {
-      format: FORMAT,
-      version: VERSION,
-      shape: shapeJson(shape),
-      step: String(info.step),
-      optimizerSteps: String(info.optimizerSteps),
-      tokensSeen: String(info.tokensSeen),
-      seed,
-      dataHash,
-      config,
-    },
+  const metadata = {
+    format: FORMAT,
+    version: VERSION,
+    shape: shapeJson(shape),
+    step: String(info.step),
+    optimizerSteps: String(info.optimizerSteps),
+    tokensSeen: String(info.tokensSeen),
+    seed,
+    dataHash,
+    config,
   };
+  const tensors = CHECKPOINT_VECTORS.flatMap((vector) =>
+    paramLayout(shape).map(({ name, dims, length }) => ({ name: `${vector}/${name}`, dims, length })),
+  );
+  return encodeSafetensorsHead(metadata, tensors);
+}
+
+/** A float32 tensor of a safetensors file. */
+export interface TensorEntry {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly length: number;
+}
+
+/** The head of a safetensors file whose data are `tensors` in this order, without gaps, and the integrity tensor. */
+export function encodeSafetensorsHead(
+  metadata: Readonly<Record<string, string>>,
+  tensors: Iterable<TensorEntry>,
+): Uint8Array {
+  const header: Record<string, unknown> = { __metadata__: metadata };
   let at = 0;
-  for (const vector of CHECKPOINT_VECTORS) {
-    for (const entry of paramLayout(shape)) {
-      const end = at + 4 * entry.length;
-      header[`${vector}/${entry.name}`] = { dtype: "F32", shape: entry.dims, data_offsets: [at, end] };
-      at = end;
-    }
+  for (const { name, dims, length } of tensors) {
+    header[name] = { dtype: "F32", shape: dims, data_offsets: [at, at + 4 * length] };
+    at += 4 * length;
   }
   header[INTEGRITY_NAME] = { dtype: "U8", shape: [INTEGRITY_BYTES], data_offsets: [at, at + INTEGRITY_BYTES] };
   const json = utf8(JSON.stringify(header));

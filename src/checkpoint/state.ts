@@ -7,33 +7,29 @@
  * was expected. The last 64 bytes are two sha256: over the header and over the vectors.
  */
 import { assert } from "../base/assert.ts";
-import { bytesOf, concatBytes, equalBytes, littleEndian, utf8 } from "../base/bytes.ts";
+import { bytesOf, concatBytes, equalBytes, littleEndian } from "../base/bytes.ts";
 import { sha256, sha256Stream } from "../base/hash.ts";
 import { HEADER_BYTES_MAX, METADATA_FIELD_MAX } from "../base/limits.ts";
 import type { Store } from "../store/store.ts";
-import { damaged, decodeHeaderLength, INTEGRITY_BYTES, INTEGRITY_NAME, metadataOf, PREFIX_BYTES } from "./format.ts";
+import {
+  damaged,
+  decodeHeaderLength,
+  encodeSafetensorsHead,
+  INTEGRITY_BYTES,
+  metadataOf,
+  PIECE_LENGTH,
+  PREFIX_BYTES,
+} from "./format.ts";
 
 const FORMAT = "skein state";
 const VERSION = "1";
-/** Numbers moved at a time: 4 MiB. */
-const PIECE_LENGTH = 1 << 20;
 
 /** Vectors by name, in the order of the file. Names are the caller's own, never a stranger's. */
 export type StateVectors = ReadonlyMap<string, Float32Array>;
 
 function encodeStateHead(facts: string, vectors: StateVectors): Uint8Array {
-  const header: Record<string, unknown> = { __metadata__: { format: FORMAT, version: VERSION, facts } };
-  let at = 0;
-  for (const [name, { length }] of vectors) {
-    header[name] = { dtype: "F32", shape: [length], data_offsets: [at, at + 4 * length] };
-    at += 4 * length;
-  }
-  header[INTEGRITY_NAME] = { dtype: "U8", shape: [INTEGRITY_BYTES], data_offsets: [at, at + INTEGRITY_BYTES] };
-  const json = utf8(JSON.stringify(header));
-  const head = new Uint8Array(PREFIX_BYTES + Math.ceil(json.length / 8) * 8).fill(0x20);
-  head.set(json, PREFIX_BYTES);
-  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - PREFIX_BYTES), true);
-  return head;
+  const tensors = [...vectors].map(([name, { length }]) => ({ name, dims: [length], length }));
+  return encodeSafetensorsHead({ format: FORMAT, version: VERSION, facts }, tensors);
 }
 
 /** Writes `vectors` and `facts` as the blob `key`, whole or not at all. Rejects with SkeinError("store"). */

@@ -12,6 +12,7 @@ import { hostname } from "node:os";
 import * as path from "node:path";
 import { utf8 } from "../base/bytes.ts";
 import { systemClock } from "../base/clock.ts";
+import { syncFolder, systemCode } from "../base/disk.node.ts";
 import { messageOf, SkeinError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { systemRandom } from "../base/random.ts";
@@ -37,12 +38,8 @@ function temporaryName(file: string): string {
   return `${file}~${host}~${process.pid}~${instance}~${serial++}`;
 }
 
-function codeOf(thrown: unknown): string {
-  return typeof thrown === "object" && thrown !== null && "code" in thrown ? String(thrown.code) : "";
-}
-
 function isAbsence(thrown: unknown): boolean {
-  return ["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(thrown));
+  return ["ENOENT", "ENOTDIR", "EISDIR"].includes(systemCode(thrown));
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
@@ -58,7 +55,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 
 /** What the file system threw, as an error for people; anything else (a bug, a source's own error) is passed on as it is. */
 function storeError(action: string, file: string, cause: unknown): unknown {
-  const code = codeOf(cause);
+  const code = systemCode(cause);
   if (!/^E[A-Z0-9]+$/.test(code)) return cause;
   const remedy = REMEDIES[code] ?? "check that the folder is there and can be used, then try again";
   return new SkeinError("store", `cannot ${action} ${file}: ${messageOf(cause)}`, { remedy, cause });
@@ -99,23 +96,12 @@ async function readFully(handle: fs.FileHandle, range: ByteRange): Promise<Uint8
   return at === out.length ? out : out.slice(0, at);
 }
 
-/** Flushes a folder's entries; Windows cannot open folders and needs no such flush. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await fs.open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (thrown) {
-    return codeOf(thrown) !== "ESRCH";
+    return systemCode(thrown) !== "ESRCH";
   }
 }
 
@@ -186,7 +172,7 @@ async function makeFolder(folder: string): Promise<void> {
   if (first === undefined) return;
   for (let at = folder; at.length >= first.length; at = path.dirname(at)) {
     await syncFolder(path.dirname(at)).catch((thrown: unknown) => {
-      if (!["EACCES", "EPERM"].includes(codeOf(thrown))) throw thrown; // a folder we may enter but not read
+      if (!["EACCES", "EPERM"].includes(systemCode(thrown))) throw thrown; // a folder we may enter but not read
     });
   }
 }
@@ -198,7 +184,7 @@ async function openNew(file: string): Promise<fs.FileHandle> {
     try {
       return await fs.open(file, "wx");
     } catch (thrown) {
-      if (codeOf(thrown) !== "ENOENT" || attempt === 3) throw thrown;
+      if (systemCode(thrown) !== "ENOENT" || attempt === 3) throw thrown;
     }
   }
 }
@@ -213,8 +199,8 @@ async function linkUnlessThere(temporary: string, file: string): Promise<boolean
     await fs.link(temporary, file);
     return true;
   } catch (thrown) {
-    if (codeOf(thrown) === "EEXIST") return false;
-    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(codeOf(thrown))) throw thrown;
+    if (systemCode(thrown) === "EEXIST") return false;
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(systemCode(thrown))) throw thrown;
   }
   // No hard links on this file system (FAT, some network shares): two writers at the same instant may then both succeed.
   if ((await orAbsent("look at", file, () => fs.stat(file))) !== undefined) return false;
@@ -311,7 +297,7 @@ export function folderStore(root: string, options: FolderStoreOptions = {}): Sto
 function nameIsTaken(thrown: unknown, top: string): boolean {
   const cause = thrown instanceof SkeinError ? thrown.cause : undefined;
   const where = typeof cause === "object" && cause !== null && "path" in cause ? String(cause.path) : top;
-  return ["ENOTDIR", "EEXIST"].includes(codeOf(cause)) && path.dirname(where).startsWith(top);
+  return ["ENOTDIR", "EEXIST"].includes(systemCode(cause)) && path.dirname(where).startsWith(top);
 }
 
 async function readRange(file: string, range: ByteRange | undefined): Promise<Uint8Array> {

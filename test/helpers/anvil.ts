@@ -7,8 +7,6 @@
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
-import { createRequire } from "node:module";
-import path from "node:path";
 import type { Readable } from "node:stream";
 import type { PublicActions, WalletActions } from "viem";
 import {
@@ -22,6 +20,7 @@ import {
   walletActions,
 } from "viem";
 import { english, generateMnemonic, generatePrivateKey, mnemonicToAccount, privateKeyToAccount } from "viem/accounts";
+import { anvilBinary } from "../../src/chain/local/binary.node.ts";
 
 /** viem's client for reading, sending and anvil's own methods; it signs as `account`. */
 export type AnvilClient = TestClient<"anvil", Transport, Chain, Account> &
@@ -50,15 +49,6 @@ export interface AnvilOptions {
 }
 
 const START_MS_MAX = 15_000;
-
-/** The binary that comes with the npm package for this platform. */
-export function anvilBinary(): string {
-  const require = createRequire(import.meta.url);
-  const { platform, arch } = process;
-  const name = `@foundry-rs/anvil-${platform}-${arch === "x64" ? "amd64" : arch}`;
-  const folder = path.dirname(require.resolve(`${name}/package.json`));
-  return path.join(folder, "bin", platform === "win32" ? "anvil.exe" : "anvil");
-}
 
 /** Starts an anvil on a free port. Stop it with `stop()`; it also ends with this process. */
 export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {

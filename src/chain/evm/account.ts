@@ -5,11 +5,12 @@
 import { encodeAbiParameters, encodeFunctionData, type Hex, keccak256, parseEventLogs } from "viem";
 import type { Address, ChainAccount, Hash, Receipt, Signer, SubnetParams, WeightVector } from "../chain.ts";
 import { refusal, refusalName } from "../errors.ts";
+import { bitmapOf } from "../rounds.ts";
 import { EPOCHS_ABI, NEURONS_ABI, ROUND_BOOK_ABI, STAKING_ABI, SUBNETS_ABI, UID_LOOKUP_ABI } from "./abi.ts";
 import type { AddressBook } from "./deploy.ts";
 import { asked, type Link, nonsense } from "./link.ts";
 import { authorization, registrationWithProof } from "./proofs.ts";
-import { bitmapOf, paramsView } from "./reads.ts";
+import { paramsView } from "./reads.ts";
 import type { Call, Sender, Sent } from "./transactions.ts";
 
 /** Pages that one caller pushes before it gives up: an epoch of 256 uids takes less than ten. */

@@ -13,7 +13,7 @@ import { type AddressBook, type Artifact, deployContracts, FIXED_ADDRESSES, type
 import { asked, headOf, type Link, openLink, PATIENCE, type Patience, pause, withPatience } from "./link.ts";
 import { bittensorAccount, bittensorReads, isBittensor } from "./precompiles.ts";
 import { blockHashOf, readsOf } from "./reads.ts";
-import { type Sender, senderFor } from "./transactions.ts";
+import { type Call, type Sender, senderFor } from "./transactions.ts";
 
 /** How to reach a chain. */
 export interface EvmOptions {
@@ -91,8 +91,16 @@ async function missingContracts({ client }: Link, { extras, roundBook }: Address
   return wanted.filter((_, i) => codes[i] === undefined || codes[i] === "0x");
 }
 
+/** What else a deployment may say or do. */
+export interface DeployOptions {
+  /** Puts code at an address, where `rpcUrl` is a chain's keeper: the contracts then go to FIXED_ADDRESSES. */
+  readonly setCode?: (address: Address, code: Address) => Promise<void>;
+  /** After each transaction, with how many there were. */
+  readonly onStep?: (done: number) => void;
+}
+
 /**
- * Deploys the contracts to a chain that has none of them, at new addresses, which it returns; `signer` pays for the gas. Throws
+ * Deploys the contracts to a chain that has none of them; returns where they are. `signer` pays for the gas. Throws
  * SkeinError("chain").
  */
 export async function deployEvm(
@@ -100,7 +108,7 @@ export async function deployEvm(
   signer: Signer,
   artifacts: ReadonlyMap<string, Artifact>,
   genesis: Genesis,
-  onStep: (done: number) => void = () => {},
+  { setCode, onStep }: DeployOptions = {},
 ): Promise<AddressBook> {
   const link = await openLink(rpcUrl, PATIENCE, new AbortController().signal);
   const sender = senderFor(link, signer);
@@ -108,10 +116,11 @@ export async function deployEvm(
   const port = {
     from: signer.address,
     nonce: () => asked("nonce", link.client.getTransactionCount({ address: signer.address })),
-    send: async (call: { readonly to?: Address; readonly data: `0x${string}` }): Promise<void> => {
+    send: async (call: Call): Promise<void> => {
       await sender(call);
-      onStep(++done);
+      onStep?.(++done);
     },
+    ...(setCode ? { setCode } : {}),
   };
-  return deployContracts(port, artifacts, genesis, { fixed: false });
+  return deployContracts(port, artifacts, genesis, { fixed: setCode !== undefined });
 }

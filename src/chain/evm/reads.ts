@@ -1,6 +1,5 @@
 /** The reading half of the EVM client: each question is one call to a view, whose answer is turned into the seam's types. */
 import type { ContractFunctionReturnType, Hex } from "viem";
-import { assert } from "../../base/assert.ts";
 import type {
   Address,
   Chain,
@@ -16,14 +15,13 @@ import type {
   SubnetParams,
   WeightVector,
 } from "../chain.ts";
+import { NULL_HASH, type Phase, roundStart, uidsOf } from "../rounds.ts";
 import { EXTRAS_ABI, ROUND_BOOK_ABI, STAKING_ABI, SUBNETS_ABI } from "./abi.ts";
 import type { AddressBook } from "./deploy.ts";
 import { asked, isCount, isHash, isU64, type Link, nonsense } from "./link.ts";
 
 /** How far back the EVM knows the hashes of blocks. */
 const HASHES_KEPT = 256;
-const NULL_HASH: Hash = `0x${"0".repeat(64)}`;
-const UIDS_MAX = 256;
 /** How often answers of one block are asked for. */
 const TRIES_MAX = 4;
 
@@ -96,19 +94,6 @@ function metagraphOf(view: MetagraphView): Metagraph {
 
 function rowsOf(rows: RowsView): ReadonlyMap<number, WeightVector> {
   return new Map(rows.map(({ uid, uids, values }) => [uid, { uids, values }]));
-}
-
-/** uids of the bits set, ascending. */
-export function uidsOf(bitmap: bigint): number[] {
-  return Array.from({ length: UIDS_MAX }, (_, uid) => uid).filter((uid) => (bitmap >> BigInt(uid)) & 1n);
-}
-
-/** Bit i for uid i. Throws SkeinError("chain") for what is no uid. */
-export function bitmapOf(uids: readonly number[]): bigint {
-  return uids.reduce((bits, uid) => {
-    assert(Number.isInteger(uid) && uid >= 0 && uid < UIDS_MAX, "a vote for what is no uid");
-    return bits | (1n << BigInt(uid));
-  }, 0n);
 }
 
 /** What is read from the chain's state. */
@@ -231,13 +216,12 @@ interface Span {
 /** The blocks so far of a round's phase; undefined before its first. */
 async function spanOf(
   { client }: Link,
-  { startBlock, trainBlocks, revealBlocks, voteBlocks }: RunTerms,
+  terms: RunTerms,
   round: number,
-  phase: "train" | "vote",
+  phase: Exclude<Phase, "reveal">,
 ): Promise<Span | undefined> {
-  const begin = startBlock + round * (trainBlocks + revealBlocks + voteBlocks);
-  const first = BigInt(phase === "train" ? begin : begin + trainBlocks + revealBlocks);
-  const last = first + BigInt(phase === "train" ? trainBlocks : voteBlocks) - 1n;
+  const first = BigInt(roundStart(terms, round, phase));
+  const last = first + BigInt(phase === "train" ? terms.trainBlocks : terms.voteBlocks) - 1n;
   const head = await asked("the newest block", client.getBlockNumber({ cacheTime: 0 }));
   return head < first ? undefined : { fromBlock: first, toBlock: head < last ? head : last };
 }

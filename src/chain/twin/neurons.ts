@@ -4,6 +4,7 @@
 import { burnAfter, burnBumped } from "../burn.ts";
 import type { Address, Hash } from "../chain.ts";
 import { refusal } from "../errors.ts";
+import { pruned } from "../metagraph.ts";
 import { burn, checkBalance } from "./ledger.ts";
 import { claimDigest, signerOf } from "./proof.ts";
 import { checkThawed, type Slot, type SubnetState, subnetOf, uidOf, type World } from "./state.ts";
@@ -33,25 +34,6 @@ export function freshSlot(hotkey: Hash, coldkey: Hash, hotkeyAddress: Address, b
     emission: 0n,
   };
 }
-
-/**
- * The uid that the next registration takes over in `block`; undefined where all are spared. The owner's is never pruned; those in
- * their immunity are spared as long as more than `minNonImmuneUids` others are there.
- */
-export function pruneCandidate(subnet: SubnetState, block: number): number | undefined {
-  const { immunityPeriod, minNonImmuneUids } = subnet.params;
-  const candidates = subnet.slots
-    .map((slot, uid) => ({ slot, uid, immune: block - slot.registeredAt < immunityPeriod }))
-    .filter(({ slot }) => slot.hotkey !== subnet.ownerHotkey)
-    .sort(
-      (a, b) => order(a.slot.emission, b.slot.emission) || a.slot.registeredAt - b.slot.registeredAt || a.uid - b.uid,
-    );
-  const open = candidates.filter(({ immune }) => !immune);
-  const spared = candidates.filter(({ immune }) => immune);
-  return (open.length > minNonImmuneUids ? open : spared)[0]?.uid;
-}
-
-const order = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Who registers which hotkey. */
 export interface Registration {
@@ -101,7 +83,7 @@ export function takeHotkey(world: World, { coldkey, hotkey }: Registration): voi
 
 function freeUid(subnet: SubnetState, block: number): number {
   if (subnet.slots.length < Math.min(subnet.params.maxUids, UIDS_MAX)) return subnet.slots.length;
-  const uid = pruneCandidate(subnet, block);
+  const uid = pruned(subnet.slots, subnet, block);
   if (uid === undefined) throw refusal("NoNeuronIdAvailable");
   return uid;
 }

@@ -5,11 +5,9 @@
 import { assert } from "../../base/assert.ts";
 import type { Hash, RoundCommit, RoundDecision, RoundVote, RunTerms } from "../chain.ts";
 import { refusal } from "../errors.ts";
-import { ballotsOf, bitmapOf, roundStart, tally, uidsOf } from "../rounds.ts";
+import { ballotsOf, bitmapOf, NULL_HASH, roundStart, tally, uidsOf } from "../rounds.ts";
 import { stakeOf } from "./ledger.ts";
 import { type RoundState, type RunState, type SubnetState, subnetOf, uidOf, type World } from "./state.ts";
-
-const NULL_HASH: Hash = `0x${"0".repeat(64)}`;
 
 /** Registers a run; returns its number. */
 export function createRun(world: World, owner: Hash, terms: RunTerms, block: number): number {

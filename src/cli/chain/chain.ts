@@ -5,6 +5,7 @@ import { utf8 } from "../../base/bytes.ts";
 import { writeWhole } from "../../chain/files.node.ts";
 import { keyFolder } from "../../chain/keys/keys.node.ts";
 import type { LocalChain, LocalChainEvent } from "../../chain/local/local.node.ts";
+import { RAO_PER_COIN } from "../../chain/money.ts";
 import { listenForInterrupt } from "../shared/interrupt.ts";
 import { wholeNumber, withJson } from "../shared/options.ts";
 import { count, processTerminal, type Terminal } from "../shared/terminal.ts";
@@ -29,7 +30,6 @@ interface DeployFlags extends ChainFlags {
   readonly subnetCost: bigint;
 }
 
-const COIN = 1_000_000_000n;
 const PORT = 8545;
 
 /** The verb `chain`. */
@@ -48,8 +48,8 @@ export function chainCommand(): Command {
     .option("--port <n>", "port to listen on; 0: any free one", wholeNumber(0, 65_535), PORT)
     .option("--wallet <name>", "who owns the coins of a new chain", "default")
     .option("--keys <folder>", "where keys are", KEYS_FOLDER)
-    .option("--supply <coins>", "coins of a new chain", coinsOf, 1_000_000n * COIN)
-    .option("--subnet-cost <coins>", "least cost of a subnet of a new chain", coinsOf, 100n * COIN);
+    .option("--supply <coins>", "coins of a new chain", coinsOf, 1_000_000n * RAO_PER_COIN)
+    .option("--subnet-cost <coins>", "least cost of a subnet of a new chain", coinsOf, 100n * RAO_PER_COIN);
   const deploy = new Command("deploy")
     .summary("put the contracts onto another EVM chain")
     .description(
@@ -57,8 +57,8 @@ export function chainCommand(): Command {
         "file that the other commands take as --contracts. The coldkey owns all coins there are at the beginning.",
     )
     .option("--out <file>", "where the addresses are written", "contracts.json")
-    .option("--supply <coins>", "coins of the new ledger", coinsOf, 1_000_000n * COIN)
-    .option("--subnet-cost <coins>", "least cost of a subnet", coinsOf, 100n * COIN)
+    .option("--supply <coins>", "coins of the new ledger", coinsOf, 1_000_000n * RAO_PER_COIN)
+    .option("--subnet-cost <coins>", "least cost of a subnet", coinsOf, 100n * RAO_PER_COIN)
     .action((flags: DeployFlags) => deployTo(flags));
   command.addCommand(withKeys(withChain(deploy)));
   return withJson(command)
@@ -83,9 +83,8 @@ async function deployTo(flags: DeployFlags): Promise<void> {
   const coldkey = await coldkeyOf(flags);
   const genesis = { balances: new Map([[coldkey.account, flags.supply]]), lockMin: flags.subnetCost };
   const rpcUrl = await rpcOf(flags);
-  const book = await deployEvm(rpcUrl, coldkey, artifacts, genesis, (done) => {
-    terminal.status(`transaction ${done}`);
-  });
+  const onStep = (done: number): void => terminal.status(`transaction ${done}`);
+  const book = await deployEvm(rpcUrl, coldkey, artifacts, genesis, { onStep });
   await writeWhole(flags.out, utf8(addressBookJson(book)));
   terminal.clear();
   terminal.line(`deployed; the addresses are in ${flags.out}: give it to the other commands as --contracts`);

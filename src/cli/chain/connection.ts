@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { fromUtf8 } from "../../base/bytes.ts";
 import { SkeinError } from "../../base/errors.ts";
 import type { Chain, Signer } from "../../chain/chain.ts";
+import { connectChain } from "../../chain/connect.ts";
 import type { AddressBook } from "../../chain/evm/deploy.ts";
 import { readBounded } from "../../chain/files.node.ts";
 import { type KeyFolder, type KeyName, keyFolder } from "../../chain/keys/keys.node.ts";
@@ -58,10 +59,9 @@ export async function withConnection<T>(
   terminal: Terminal,
   work: (chain: Chain) => Promise<T>,
 ): Promise<T> {
-  const { connectEvm } = await import("../../chain/evm/client.ts");
   const rpcUrl = await rpcOf(flags);
   const contracts = flags.contracts === undefined ? {} : { contracts: await readAddressBook(flags.contracts) };
-  const chain = await connectEvm({ rpcUrl, ...contracts });
+  const chain = await connectChain({ rpcUrl, ...contracts });
   try {
     return await work(chain);
   } finally {

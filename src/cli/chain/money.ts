@@ -1,7 +1,7 @@
 /** Amounts as people write and read them: decimals of a coin, of which the ninth is a rao. */
 import { InvalidArgumentError } from "commander";
+import { decimalCoins, RAO_PER_COIN } from "../../chain/money.ts";
 
-const RAO_PER_COIN = 1_000_000_000n;
 /** All the money there can ever be, in coins. */
 const COINS_MAX = 21_000_000n;
 
@@ -17,9 +17,8 @@ export function coinsOf(text: string): bigint {
 
 /** 1500000000n → "1.5"; thousands are set apart. */
 export function inCoins(rao: bigint): string {
-  const whole = (rao / RAO_PER_COIN).toString().replace(/\B(?=(\d{3})+$)/g, ",");
-  const fraction = (rao % RAO_PER_COIN).toString().padStart(9, "0").replace(/0+$/, "");
-  return fraction === "" ? whole : `${whole}.${fraction}`;
+  const [whole = "", ...fraction] = decimalCoins(rao).split(".");
+  return [whole.replace(/\B(?=(\d{3})+$)/g, ","), ...fraction].join(".");
 }
 
 /** Like `inCoins`, cut to `decimals` for a table; what is less than the last shown digit is "<0.0001", never 0. */

@@ -5,9 +5,10 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { AssertionError, assert } from "../../../base/assert.ts";
+import { syncFolder } from "../../../base/disk.node.ts";
 import { SkeinError } from "../../../base/errors.ts";
 import type { Hash } from "../../chain.ts";
-import { fileError, namesIn, readBounded, syncFolder } from "../../files.node.ts";
+import { fileError, namesIn, readBounded } from "../../files.node.ts";
 import { type BlockRecord, lineOf, type MinedBlock, readSegment, type TransactionRecord } from "./records.ts";
 
 /** Bytes of one segment: 256 blocks of 5,000 transactions of a few hundred bytes stay far below. */

@@ -8,9 +8,10 @@ import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { fromUtf8, utf8 } from "../../../base/bytes.ts";
+import { systemCode } from "../../../base/disk.node.ts";
 import { SkeinError } from "../../../base/errors.ts";
 import { systemRandom } from "../../../base/random.ts";
-import { fileError, readBounded, systemCode, temporaryBeside, writeWhole } from "../../files.node.ts";
+import { fileError, readBounded, temporaryBeside, writeWhole } from "../../files.node.ts";
 
 const LOCK_BYTES_MAX = 4096;
 const TAKE_TRIES = 10;

@@ -5,9 +5,9 @@
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import { systemClock } from "../../../base/clock.ts";
+import { systemCode } from "../../../base/disk.node.ts";
 import { messageOf, SkeinError } from "../../../base/errors.ts";
 import { RPC_BATCH_MAX, RPC_BODY_BYTES_MAX } from "../../../base/limits.ts";
-import { systemCode } from "../../files.node.ts";
 import { buckets } from "./bucket.ts";
 import { CODES, idOf, refusal } from "./methods.ts";
 

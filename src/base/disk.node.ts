@@ -1,0 +1,21 @@
+/**
+ * Names Node: what everything that writes files durably shares: the system's word for what went wrong, and the flush of a folder. (The
+ * blob store and the chain's files are neighbours on one floor, so what both need is here.)
+ */
+import * as fs from "node:fs/promises";
+
+/** The system's word for what went wrong ("ENOENT"), or "". */
+export function systemCode(thrown: unknown): string {
+  return typeof thrown === "object" && thrown !== null && "code" in thrown ? String(thrown.code) : "";
+}
+
+/** Flushes a folder's entries; Windows cannot open folders and needs no such flush. */
+export async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await fs.open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
