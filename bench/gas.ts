@@ -40,6 +40,23 @@ async function fill({ send }: Contracts, netuid: number, count: number): Promise
   }
 }
 
+/** Commits of those among `uids` who came by `fill`; returns how many. */
+async function commitAll(
+  { send, read }: Contracts,
+  netuid: number,
+  claim: readonly unknown[],
+  uids: readonly number[],
+) {
+  let count = 0;
+  for (const uid of uids.filter((each) => each > 2)) {
+    const filler = addressOf(1000 + uid - 3);
+    if ((await read("neurons", "hotkeyOf", netuid, uid)) !== accountOf(filler)) continue; // pruned since
+    await send(filler, "roundBook", "commit", ...claim, uid, testHash(`p${uid}`));
+    count++;
+  }
+  return count;
+}
+
 async function main(contracts: Contracts, chain: Chain): Promise<void> {
   const as = (name: string): ChainAccount => chain.as(testSigner(name));
   const treasury = chain.as(TREASURY);
@@ -102,18 +119,19 @@ async function weights(contracts: Contracts, chain: Chain, netuid: number): Prom
   );
 }
 
-async function rounds({ mine }: Contracts, chain: Chain, netuid: number): Promise<void> {
+async function rounds(contracts: Contracts, chain: Chain, netuid: number): Promise<void> {
+  const { mine } = contracts;
   const [ann, hot] = [chain.as(testSigner("ann")), chain.as(testSigner("hot"))];
   const startBlock = (await chain.head()).block + 2;
-  const phases = { trainBlocks: 10, revealBlocks: 1, voteBlocks: 10 };
+  const phases = { trainBlocks: 150, revealBlocks: 1, voteBlocks: 10 };
   const hashes = { specHash: testHash("spec"), genesisRoot: testHash("genesis") };
   const run = ann.createRun({ netuid, startBlock, ...hashes, ...phases });
   await note("create a run", run);
   const { runId } = await run;
   const until = async (block: number): Promise<void> => mine(Math.max(0, block - 1 - (await chain.head()).block));
   const uids = Array.from({ length: 128 }, (_, i) => 2 * i);
-  for (const round of [0, 1]) {
-    const begin = startBlock + 21 * round;
+  for (const round of [0, 1, 2]) {
+    const begin = startBlock + 161 * round;
     if (round > 0) await until(begin + 1);
     const commit = await ann.commitPayload(runId, round, testHash(`a${round}`));
     if (round === 1)
@@ -122,13 +140,15 @@ async function rounds({ mine }: Contracts, chain: Chain, netuid: number): Promis
         Promise.resolve(commit),
         ann.commitPayload(runId, round, testHash("b")),
       );
-    await until(begin + 12);
+    const others = round === 2 ? await commitAll(contracts, netuid, [runId, round], uids) : 0;
+    await until(begin + 152);
     const vote = await hot.vote(runId, round, uids, testHash("root"));
     if (round === 1)
       await note("vote on a round (once a round)", Promise.resolve(vote), hot.vote(runId, round, uids, testHash("r")));
-    await until(begin + 22);
+    await until(begin + 162);
     const decided = await ann.decideRound(runId, round);
-    if (round === 1) await note("decide a round of 256 uids", Promise.resolve(decided));
+    if (round > 0)
+      await note(`decide a round of 256 uids, ${others === 0 ? "none" : others} accepted`, Promise.resolve(decided));
   }
 }
 

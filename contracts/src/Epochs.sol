@@ -459,6 +459,12 @@ contract Epochs is IEpochs, EpochStore, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IEpochs
+    function incentiveOf(uint16 netuid, uint16 uid) external view returns (uint16) {
+        State storage s = _states[netuid];
+        return uid > 255 || (s.cleared >> uid) & 1 == 1 ? 0 : uint16(s.incentive16[uid / 16] >> (16 * (uid % 16)));
+    }
+
+    /// @inheritdoc IEpochs
     function outcomes(uint16 netuid) external view returns (Outcome[] memory list) {
         State storage s = _states[netuid];
         uint256 n = _neurons().count(netuid);

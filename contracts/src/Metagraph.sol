@@ -43,7 +43,8 @@ contract Metagraph is Linked {
     }
 
     function getIncentive(uint16 netuid, uint16 uid) external view returns (uint16) {
-        return outcomeOf(netuid, uid).incentive;
+        neurons().hotkeyOf(netuid, uid);
+        return epochs().incentiveOf(netuid, uid); // by itself: a round's decision asks it of each uid that it accepts
     }
 
     function getDividends(uint16 netuid, uint16 uid) external view returns (uint16) {

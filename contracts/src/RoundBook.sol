@@ -17,12 +17,16 @@ import {IMetagraph} from "./interfaces/IMetagraph.sol";
 ///   and something was committed for it. Who is absent counts against: without a majority present nothing is accepted, which is a null
 ///   round. The state root is decided by the same majority, or left at zero.
 ///
+/// A decision keeps what else decides which of the accepted payloads go into the params, as it is then: the incentive of each accepted uid,
+/// and a seed, the hash of the round's last block. Nobody knows it while votes are taken, and who decides cannot choose it; only of a round
+/// that has been left undecided for so long that the EVM has forgotten that hash (256 blocks) the seed is the last hash that there is.
+///
 /// What a replay of the run needs (specs, payload hashes, decisions) is in storage for ever. Votes are in storage until the next round's;
 /// that a round with votes is decided before they go is made sure of here. The events tell everything, so that a decision can be
 /// recomputed from logs alone.
 ///
-/// Stake, permits and uids are read through functions of Bittensor's precompiles only, so the book works on Bittensor's EVM too (where
-/// getStake is a hotkey's stake on all subnets). Nothing else is called, and those calls cannot change state.
+/// Stake, permits, incentives and uids are read through functions of Bittensor's precompiles only, so the book works on Bittensor's EVM too
+/// (where getStake is a hotkey's stake on all subnets). Nothing else is called, and those calls cannot change state.
 contract RoundBook {
     /// A run's timetable.
     struct Clock {
@@ -58,6 +62,8 @@ contract RoundBook {
         uint64 decidedAt; // block; 0 where it is not decided
         uint256 accepted; // bit i: uid i
         bytes32 stateRoot;
+        bytes32 seed;
+        uint16[] incentives; // of the accepted uids, ascending; sixteen to a word
     }
 
     /// A vote with the power it has at the decision.
@@ -103,7 +109,15 @@ contract RoundBook {
     );
     /// `total` is the stake of all permitted validators; `powers` are those of the votes of `voters`.
     event RoundDecided(
-        uint64 indexed runId, uint64 indexed round, uint256 accepted, bytes32 stateRoot, uint256 total, uint16[] voters, uint64[] powers
+        uint64 indexed runId,
+        uint64 indexed round,
+        uint256 accepted,
+        bytes32 stateRoot,
+        bytes32 seed,
+        uint16[] incentives,
+        uint256 total,
+        uint16[] voters,
+        uint64[] powers
     );
 
     error SubnetNotExists(uint16 netuid);
@@ -242,16 +256,30 @@ contract RoundBook {
         Ballot[] memory ballots;
         uint256 total;
         if (clock.voted == round + 1) (ballots, total) = _ballots(runId, clock);
-        uint256 accepted = _acceptedOf(ballots, total, _commits[runId][round]);
-        bytes32 stateRoot = _rootOf(ballots, total);
-        _decisions[runId][round] = Decision(uint64(block.number), accepted, stateRoot);
+        Decision memory decision;
+        decision.decidedAt = uint64(block.number);
+        decision.accepted = _acceptedOf(ballots, total, _commits[runId][round]);
+        decision.stateRoot = _rootOf(ballots, total);
+        decision.seed = _seedOf(_beginOf(clock, round) + _lengthOf(clock) - 1);
+        decision.incentives = _incentivesOf(clock.netuid, decision.accepted);
+        _decisions[runId][round] = decision;
         uint16[] memory voters = new uint16[](ballots.length);
         uint64[] memory powers = new uint64[](ballots.length);
         for (uint256 i; i < ballots.length; ++i) {
             voters[i] = uint16(ballots[i].uid);
             powers[i] = uint64(ballots[i].power);
         }
-        emit RoundDecided(runId, round, accepted, stateRoot, total, voters, powers);
+        emit RoundDecided(
+            runId,
+            round,
+            decision.accepted,
+            decision.stateRoot,
+            decision.seed,
+            decision.incentives,
+            total,
+            voters,
+            powers
+        );
     }
 
     /// The votes held that count, by uid, and the stake of all permitted validators.
@@ -310,6 +338,28 @@ contract RoundBook {
             if (2 * power > total) return root;
         }
         return 0;
+    }
+
+    /// The hash of a round's last block, or of the newest block that has one where the EVM does not know that any more.
+    function _seedOf(uint256 lastBlock) private view returns (bytes32 seed) {
+        seed = blockhash(lastBlock);
+        if (seed == 0) seed = blockhash(block.number - 1);
+    }
+
+    /// The incentives of the uids in a bitmap, ascending; 0 of a uid that the subnet has no more.
+    function _incentivesOf(uint16 netuid, uint256 uids) private view returns (uint16[] memory incentives) {
+        if (uids == 0) return incentives;
+        IMetagraph metagraph = _metagraph();
+        uint256 count = metagraph.getUidCount(netuid);
+        incentives = new uint16[](UIDS_MAX);
+        uint256 found;
+        for (uint16 uid; uids >> uid != 0; ++uid) {
+            if ((uids >> uid) & 1 == 0) continue;
+            incentives[found++] = uid < count ? metagraph.getIncentive(netuid, uid) : 0;
+        }
+        assembly ("memory-safe") {
+            mstore(incentives, found)
+        }
     }
 
     function _truncate(Ballot[] memory ballots, uint256 length) private pure {

@@ -99,6 +99,10 @@ contract NeuronPeers is ISubnets, IEpochs, IStaking {
         return results[netuid][uid].emission;
     }
 
+    function incentiveOf(uint16 netuid, uint16 uid) external view returns (uint16) {
+        return results[netuid][uid].incentive;
+    }
+
     function outcomes(uint16 netuid) external view returns (Outcome[] memory all) {
         all = new Outcome[](neurons.count(netuid));
         for (uint16 uid = 0; uid < all.length; ++uid) all[uid] = results[netuid][uid];

@@ -10,6 +10,7 @@ contract MetagraphStub is IMetagraph {
         bytes32 hotkey;
         uint64 stake;
         bool permit;
+        uint16 incentive;
     }
 
     uint16 private constant NETUID = 1;
@@ -46,6 +47,11 @@ contract MetagraphStub is IMetagraph {
 
     function getHotkey(uint16, uint16 uid) external view returns (bytes32) {
         return uid < _seats.length ? _seats[uid].hotkey : bytes32(0);
+    }
+
+    /// Reverts for a uid that is not there.
+    function getIncentive(uint16, uint16 uid) external view returns (uint16) {
+        return _seats[uid].incentive;
     }
 }
 

@@ -48,6 +48,16 @@ export const DOCUMENT_CHARS_MAX: number = 64 << 20;
 export const CHUNK_SIDE_MAX: number = 256;
 /** Contributions one round may apply; the usual cap is 20. Bounds the scratch memory of `apply`. */
 export const CONTRIBUTIONS_MAX: number = 1024;
+/** Pieces (1 MiB of params) that the manifest of a shared checkpoint may name: 64 GiB, four times what fits one typed array. */
+export const SHARED_PIECES_MAX: number = 65_536;
+/** Bytes of such a manifest: 67 for each piece, and its other fields. */
+export const SHARED_MANIFEST_BYTES_MAX: number = 67 * SHARED_PIECES_MAX + 1024;
+/** Bytes of a validator's ratings on disk: some 120 for each uid. */
+export const RATINGS_BYTES_MAX: number = 64 << 10;
+/** Bytes of a validator's report on a round: some 300 for each uid. */
+export const REPORT_BYTES_MAX: number = 128 << 10;
+/** Magnitude of a loss, a gain or a rating in nats; no loss of a model that is any good reaches 20. */
+export const NATS_MAX = 100;
 /** Magnitude of a value in a payload. Params are of the order of 1; no honest round moves one by this much. */
 export const LEVEL_MAX: number = 65_536;
 /** Bits of a payload's stream per kept value. Real ones take 8 to 11; a peer whose values cannot be said in so many sends nothing. */
@@ -71,3 +81,59 @@ export const TRANSACTION_GAS_MAX: number = 100_000_000;
 export const CALL_GAS_MAX: number = 500_000_000;
 /** Transactions waiting on the embedded chain. */
 export const POOL_MAX: number = 16_384;
+/** Bytes of a run spec, and characters of a run.json with its comments; real ones have 1,000 and 4,200. */
+export const SPEC_BYTES_MAX: number = 1 << 16;
+/** Characters of a run's name, which is shown in one line, and of its seed. */
+export const RUN_NAME_CHARS_MAX: number = 64;
+export const RUN_SEED_CHARS_MAX: number = 256;
+/** Uids of a subnet: the bits of a vote's bitmap on chain, entries of ratings and reports. */
+export const RUN_UIDS_MAX: number = 256;
+/** Inner steps of a run: at ten a second, three years. */
+export const RUN_STEPS_MAX: number = 1_000_000_000;
+/** Sequences in one step of one peer. */
+export const BATCH_MAX: number = 1_000_000;
+/** Sequences that a round hands out to all uids: as many as the keyed permutation orders. */
+export const ROUND_SLOTS_MAX: number = 2 ** 48;
+/** Params of a run's model: fifteen Covenant-72Bs; counts of bytes stay exact in float64. */
+export const RUN_PARAMS_MAX: number = 2 ** 40;
+/** Blocks of one phase of a round. */
+export const PHASE_BLOCKS_MAX: number = 100_000;
+/** Blocks of a round: a contract sees the hashes of the last 256 blocks only, and a round is decided during the next one. */
+export const ROUND_BLOCKS_MAX: number = 255;
+/** Sequences of one kind on which a payload is judged; bounds a validator's work for one payload. */
+export const SCORE_SEQUENCES_MAX: number = 4096;
+/** Sequences of the validation loss; bounds a validator's work for one round. */
+export const VALIDATION_SEQUENCES_MAX: number = 65_536;
+/** Characters of a join link. */
+export const LINK_CHARS_MAX: number = 2048;
+/** Bytes of a gateway's description of its run; real ones have 800. */
+export const RUN_INFO_BYTES_MAX: number = 1 << 14;
+/** Bytes of one record of news; real ones have 400. */
+export const NEWS_BYTES_MAX: number = 4096;
+/** Records of news that a gateway keeps: some dozens of subnets' worth of hotkeys; those of hotkeys that left make room. */
+export const NEWS_KEYS_MAX: number = 10_000;
+/** Bytes of a list of keys: NEWS_KEYS_MAX of them, and room. */
+export const LIST_BYTES_MAX: number = 2 << 20;
+/** Bytes of a blob that is fetched whole where the caller names no limit; the largest shard that `skein data` makes is smaller. */
+export const HTTP_GET_BYTES_MAX: number = 2 ** 31;
+/** Bytes of a server's words about an error that are read, and characters of them that are shown. */
+export const ERROR_BODY_BYTES_MAX: number = 4096;
+export const ERROR_CHARS_MAX: number = 300;
+/** Characters of a request's path: a key, and a prefix before it. */
+export const HTTP_PATH_CHARS_MAX: number = 1024;
+/** Bytes of a request's head; real ones have some hundreds. */
+export const HTTP_HEAD_BYTES_MAX: number = 8192;
+/** Bytes of a refused request's body that are read and thrown away, so that the refusal arrives before the connection is cut. */
+export const HTTP_DISCARD_BYTES_MAX: number = 16 << 20;
+/** Bytes of an answer of the chain that a gateway passes on: all weights of a subnet of 256 validators are 9 MB. */
+export const RPC_ANSWER_BYTES_MAX: number = 64 << 20;
+/** Bytes of a request to a faucet: an account. */
+export const FAUCET_BODY_BYTES_MAX: number = 1024;
+/** Grants of one faucet: its book is in memory, some 300 bytes a grant. */
+export const FAUCET_GRANTS_MAX: number = 100_000;
+/** Bytes of a faucet's file: at most three lines of 200 bytes a grant. */
+export const FAUCET_FILE_BYTES_MAX: number = 600 * FAUCET_GRANTS_MAX;
+/** Characters of one event that a process of `skein up` tells; the longest, of a round of 256 peers, has some thousands. */
+export const EVENT_LINE_CHARS_MAX: number = 1 << 20;
+/** Bytes of the history of such a network that are read again when it goes on: some 600 rounds of six nodes. */
+export const HISTORY_BYTES_MAX: number = 8 << 20;

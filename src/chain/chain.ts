@@ -180,11 +180,26 @@ export interface RoundVote {
   readonly stateRoot: Hash;
 }
 
-/** How a round was decided. A null round accepts nobody. */
+/**
+ * How a round was decided. A null round accepts nobody.
+ *
+ * It holds all that a replay needs to select among the accepted payloads as everybody did when the round was over, and keeps it for ever:
+ * incentives are overwritten by the next epoch and hashes of blocks are forgotten, so without them here whoever joins late would have to find
+ * a node that kept every old state.
+ */
 export interface RoundDecision {
   readonly round: number;
   /** uids that more than half of the voting power backed, ascending. */
   readonly accepted: readonly number[];
+  /** Incentives (65535ths, of the last epoch) of the uids in `accepted`, in their order, as of the decision. */
+  readonly incentives: readonly number[];
+  /**
+   * What chance in the round's selection comes from: the hash of its last block, roundStart(round + 1) − 1. All votes are cast when it
+   * becomes known, and it is the same whoever decides and when, so nobody can choose it but, within limits, whoever makes that block.
+   * Where the decision comes more than 256 blocks after that block, the EVM does not know its hash any more, and it is the hash of the block
+   * before the decision: then who decides chooses among blocks, which everybody else prevents by deciding earlier.
+   */
+  readonly seed: Hash;
   /** The state root that more than half of it named, if there is one. */
   readonly stateRoot: Hash | undefined;
   readonly block: number;
@@ -195,7 +210,11 @@ export interface Chain {
   /** EVM chain id; tells chains apart in signatures. */
   readonly chainId: number;
   head(): Promise<Head>;
-  /** Hash of a block that is at most 256 blocks old; undefined where it is older or not yet there. */
+  /**
+   * Hash of a block that is at most 256 blocks old; undefined where it is not yet there. Nothing is promised about older ones: contracts
+   * cannot see them and nodes may forget them, so they are undefined too, even where a node would still know. What is needed later is
+   * written down, as a round's `seed` is.
+   */
   blockHash(block: number): Promise<Hash | undefined>;
   /** Waits until `block` is there. Throws SkeinError("interrupted"). */
   waitForBlock(block: number, signal?: AbortSignal): Promise<Head>;

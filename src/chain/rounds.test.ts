@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Hash } from "./chain.ts";
 import type { CastVote, Seat } from "./rounds.ts";
-import { ballotsOf, bitmapOf, phaseAt, roundBlocks, roundStart, specAt, tally, uidsOf } from "./rounds.ts";
+import { ballotsOf, bitmapOf, phaseAt, roundBlocks, roundStart, seedBlock, specAt, tally, uidsOf } from "./rounds.ts";
 
 const timing = { startBlock: 100, trainBlocks: 5, revealBlocks: 2, voteBlocks: 3 };
 const hash = (n: number): Hash => `0x${n.toString(16).padStart(64, "0")}`;
@@ -29,6 +29,14 @@ describe("a run's timetable", () => {
       }),
     );
     expect(roundBlocks(timing)).toBe(10);
+  });
+
+  it("takes a round's seed from its last block, while the EVM knows that one's hash", () => {
+    expect(seedBlock(timing, 0, 110)).toBe(109);
+    expect(seedBlock(timing, 0, 109 + 256)).toBe(109);
+    expect(seedBlock(timing, 0, 109 + 257)).toBe(109 + 256);
+    expect(seedBlock(timing, 7, 5000)).toBe(4999);
+    expect(() => seedBlock(timing, 0, 109)).toThrow("after its last block");
   });
 
   it("knows the spec of a round", () => {

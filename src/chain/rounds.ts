@@ -47,6 +47,16 @@ export function phaseAt(timing: Timing, block: number): RoundPhase | undefined {
   return { round, phase: "vote", blocksLeft: roundStart(timing, round + 1) - block };
 }
 
+/** How far back the EVM knows the hashes of blocks: in block b those of b − 256 to b − 1. */
+export const HASHES_KEPT = 256;
+
+/** The block whose hash is the seed of a round that is decided in block `decidedAt`: the round's last, or else the one before the decision. */
+export function seedBlock(timing: Timing, round: number, decidedAt: number): number {
+  const last = roundStart(timing, round + 1) - 1;
+  assert(decidedAt > last, "a round is decided after its last block");
+  return decidedAt - last <= HASHES_KEPT ? last : decidedAt - 1;
+}
+
 /** The spec that holds in a round. */
 export function specAt(specs: RunRecord["specs"], round: number): Hash {
   const spec = specs.findLast(({ fromRound }) => fromRound <= round);

@@ -143,6 +143,19 @@ describe("a node that answers nonsense", () => {
     }
   });
 
+  it("is found out: a decision with more incentives than uids", async () => {
+    const chain = await connected();
+    const decision = (uids: bigint, incentives: readonly bigint[]): string =>
+      [32n, 7n, uids, 1n, 2n, 160n, BigInt(incentives.length), ...incentives].map(word).join("");
+    speech = (id) => answerTo(id, `"result":"0x${decision(0b110n, [5n, 6n])}"`);
+    const right = { accepted: [1, 2], incentives: [5, 6], block: 7, stateRoot: `0x${word(1n)}`, seed: `0x${word(2n)}` };
+    expect(await chain.decision(0, 3)).toEqual({ round: 3, ...right });
+    for (const said of [decision(0b110n, [5n]), decision(0b110n, [5n, 6n, 7n]), decision(0n, [5n])]) {
+      speech = (id) => answerTo(id, `"result":"0x${said}"`);
+      await expect(chain.decision(0, 3)).rejects.toMatchObject({ code: "chain" });
+    }
+  });
+
   it("is noticed when it changes over to another chain", async () => {
     const chain = await connected();
     speech = (id, method) => {

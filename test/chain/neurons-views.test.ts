@@ -93,6 +93,14 @@ it("works at the precompiles' addresses, where no constructor has run", async ()
   expect(await early.refusal(person(1), "initialize", links)).toBe("NotAllowed()"); // another's deployment
 });
 
+it("takes transactions of one account that are sent at once, each in its turn", async () => {
+  const before = await world.block();
+  const many = Array.from({ length: 40 }, (_, i) => BigInt(i));
+  const sent = await Promise.all(many.map((rao) => world.peers.send(us, "setBalance", accountOf(person(99)), rao)));
+  expect(sent.map(({ block }) => block)).toEqual(many.map((_, i) => before + 1 + i));
+  expect(await world.peers.read("balances", accountOf(person(99)))).toBe(39n);
+});
+
 describe("endpoints", () => {
   const V4 = 0x0102_0304n;
   const serve = ["serveAxon", 1, 9, V4, 8091, 4, 1, 0, 0] as const;

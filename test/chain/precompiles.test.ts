@@ -190,6 +190,16 @@ describe("a chain with precompiles alone", () => {
       withRounds.as(testSigner("dan")).commitPayload(runId, 0, testHash("p")),
       "HotKeyNotRegisteredInSubNet",
     );
+    const goTo = async (target: number): Promise<void> => contracts.mine(target - 1 - (await contracts.block()));
+    await goTo(terms.startBlock + 21);
+    await withRounds.as(testSigner("ann")).vote(runId, 0, [2], testHash("root"));
+    await goTo(terms.startBlock + 26);
+    const decided = await withRounds.as(TREASURY).decideRound(runId, 0);
+    expect(await withRounds.decision(runId, 0)).toEqual({
+      ...{ round: 0, accepted: [2], incentives: [65_535], stateRoot: testHash("root"), block: decided.block },
+      seed: await withRounds.blockHash(terms.startBlock + 25),
+    });
+    await withRounds.close();
   });
 });
 

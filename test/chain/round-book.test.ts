@@ -95,10 +95,11 @@ const stub = async (name: string, ...args: readonly unknown[]): Promise<void> =>
   });
   await owner.waitForTransactionReceipt({ hash: sent });
 };
-const seat = (uid: number, stake: bigint, permit = true): Seat => ({
+const seat = (uid: number, stake: bigint, permit = true): Seat & { readonly incentive: number } => ({
   hotkey: accountOf(peer(uid).account.address),
   stake,
   permit,
+  incentive: 1000 + uid,
 });
 const peer = (uid: number): AnvilClient => peers[uid] as AnvilClient;
 
@@ -117,6 +118,9 @@ async function newRun() {
     reveal: (round: number): Promise<void> => goTo(roundStart(timing, round, "reveal")),
     vote: (round: number): Promise<void> => goTo(roundStart(timing, round, "vote")),
     end: (round: number): Promise<void> => goTo(roundStart(timing, round + 1)),
+    /** What decides chance in a round that is decided in time. */
+    seed: async (round: number): Promise<Hex> =>
+      (await owner.getBlock({ blockNumber: BigInt(roundStart(timing, round + 1) - 1) })).hash as Hex,
   };
 }
 
@@ -124,6 +128,8 @@ interface Decision {
   readonly decidedAt: bigint;
   readonly accepted: bigint;
   readonly stateRoot: Hex;
+  readonly seed: Hex;
+  readonly incentives: readonly number[];
 }
 const decisionOf = async (runId: bigint, round: number): Promise<Decision> =>
   (await read("decisionOf", runId, round)) as Decision;
@@ -187,7 +193,7 @@ describe("commits", () => {
 describe("votes", () => {
   it("come from permitted validators in the round's last phase; the last one counts", async () => {
     await stub("set", [seat(0, 60n), seat(1, 40n, false)]);
-    const { runId, train, reveal, vote, end } = await newRun();
+    const { runId, train, reveal, vote, end, seed } = await newRun();
     await train(0);
     await send(peer(1), "commit", runId, 0, 1, hash(5));
     await reveal(0);
@@ -204,10 +210,10 @@ describe("votes", () => {
     await end(0);
     await expect(send(peer(0), "vote", runId, 0, 0, 0n, hash(6))).rejects.toThrow("VotesClosed");
     const { logs } = await send(peer(1), "decide", runId, 0);
-    const args = { accepted: 2n, stateRoot: hash(7), total: 60n, voters: [0], powers: [60n] };
-    expect(logs).toMatchObject([{ eventName: "RoundDecided", args: { runId, round: 0n, ...args } }]);
-    const decision = await decisionOf(runId, 0);
-    expect(decision).toEqual({ decidedAt: BigInt(await block()), accepted: 2n, stateRoot: hash(7) });
+    const outcome = { accepted: 2n, stateRoot: hash(7), seed: await seed(0), incentives: [1001] };
+    const args = { runId, round: 0n, ...outcome, total: 60n, voters: [0], powers: [60n] };
+    expect(logs).toMatchObject([{ eventName: "RoundDecided", args }]);
+    expect(await decisionOf(runId, 0)).toEqual({ decidedAt: BigInt(await block()), ...outcome });
     await expect(send(peer(1), "decide", runId, 0)).rejects.toThrow("AlreadyDecided");
   });
 
@@ -267,9 +273,11 @@ describe("votes", () => {
   it("of 64 validators on 256 uids are counted within a block, however they differ", async () => {
     const random = seededRandom("full house");
     const validators = Array.from({ length: 64 }, () => anvil.newAccount());
-    const seats = validators.map(({ account }) => ({ hotkey: accountOf(account.address), stake: 10n, permit: true }));
-    const rest = Array.from({ length: 192 }, (_, k) => ({ hotkey: hash(k + 1000), stake: 0n, permit: false }));
-    await stub("set", [...seats, ...rest]);
+    const seats = validators.map(({ account }, uid) => ({
+      ...{ hotkey: accountOf(account.address), stake: 10n, permit: true, incentive: uid },
+    }));
+    const empty = { stake: 0n, permit: false, incentive: 0 };
+    await stub("set", [...seats, ...Array.from({ length: 192 }, (_, k) => ({ ...empty, hotkey: hash(k + 1000) }))]);
     const { runId, vote, end } = await newRun();
     const drawn = (): bigint =>
       Array.from({ length: 8 }, () => BigInt(random.uint32())).reduce((a, b) => (a << 32n) | b);
@@ -299,7 +307,7 @@ describe("the count", () => {
     for (let trial = 0; trial < 12; trial++) {
       const before = uids.map((uid) => seat(uid, stake(), true));
       await stub("set", before);
-      const { runId, train, vote, end } = await newRun();
+      const { runId, train, vote, end, seed } = await newRun();
       const committed = uids.filter(() => random.below(3) > 0);
       await train(0);
       for (const uid of committed) await send(peer(uid), "commit", runId, 0, uid, hash(100 + uid));
@@ -315,18 +323,100 @@ describe("the count", () => {
         hotkey: random.below(8) > 0 ? was.hotkey : hash(uid + 500),
         stake: random.below(3) > 0 ? was.stake : stake(),
         permit: random.below(6) > 0,
+        incentive: random.below(65_536),
       }));
       await stub("set", after);
       await end(0);
       const { logs } = await send(owner, "decide", runId, 0);
       const { ballots, total } = ballotsOf(votes, after);
       const expected = tally(ballots, total, committed);
-      const { accepted, stateRoot } = await decisionOf(runId, 0);
+      const { accepted, stateRoot, incentives, seed: said } = await decisionOf(runId, 0);
       expect({ accepted: uidsOf(accepted), stateRoot: stateRoot === ZERO ? undefined : stateRoot }).toEqual(expected);
+      expect(incentives).toEqual(expected.accepted.map((uid) => after[uid]?.incentive));
+      expect(said).toBe(await seed(0));
       const counted = { total, voters: ballots.map(({ uid }) => uid), powers: ballots.map(({ power }) => power) };
-      expect(logs[0]?.args).toMatchObject(counted);
+      expect(logs[0]?.args).toMatchObject({ ...counted, incentives, seed: said });
     }
   }, 60_000);
+});
+
+describe("a decision", () => {
+  /** Decides round 0 of a run of `count` uids with one validator, uid 0, who accepts all that have committed: those of `accept`. */
+  const decided = async (count: number, accept: (uid: number) => boolean, meanwhile = async () => {}) => {
+    const incentives = Array.from({ length: count }, (_, uid) => 65_535 - 7 * uid);
+    const hotkey = accountOf(owner.account.address); // holds all the uids
+    await stub(
+      "set",
+      incentives.map((incentive, uid) => ({ hotkey, stake: uid === 0 ? 10n : 0n, permit: uid === 0, incentive })),
+    );
+    const startBlock = (await block()) + 2;
+    const { logs } = await send(owner, "createRun", NETUID, hash(1), hash(2), startBlock, count + 5, 1, 5);
+    const runId = logs[0]?.args["runId"] as bigint;
+    const timing = { startBlock, trainBlocks: count + 5, revealBlocks: 1, voteBlocks: 5 };
+    await goTo(startBlock);
+    const uids = incentives.map((_, uid) => uid).filter(accept);
+    for (const uid of uids) await send(owner, "commit", runId, 0, uid, hash(uid + 1));
+    await goTo(roundStart(timing, 0, "vote"));
+    await send(owner, "vote", runId, 0, 0, bitmapOf(uids), hash(7));
+    await goTo(roundStart(timing, 1));
+    await meanwhile();
+    const { gas } = await send(owner, "decide", runId, 0);
+    return { gas, decision: await decisionOf(runId, 0), expected: uids.map((uid) => incentives[uid]) };
+  };
+
+  it("keeps the incentive of each accepted uid, in order, sixteen to a word", async () => {
+    const chosen: readonly ((uid: number) => boolean)[] = [
+      () => false,
+      (uid) => uid === 39,
+      (uid) => uid > 23,
+      (uid) => uid % 5 !== 0,
+      () => true,
+    ];
+    const gas: number[] = [];
+    for (const accept of chosen) {
+      const { gas: spent, decision, expected } = await decided(40, accept);
+      expect(decision.incentives).toEqual(expected);
+      gas.push(spent);
+      // words: uids, how many incentives, and these; reading one from the stub is about 4,300
+      const words = expected.length === 0 ? 0 : 2 + Math.ceil(expected.length / 16);
+      expect(spent).toBeLessThanOrEqual((gas[0] ?? 0) + 12_000 + 22_100 * words + 4500 * expected.length);
+    }
+    console.log(`gas of deciding with 40 uids, of which 0, 1, 16, 32 and 40 are accepted: ${gas.join(", ")}`);
+  }, 60_000);
+
+  it("takes a uid that the subnet has no more for a newcomer", async () => {
+    const hotkey = accountOf(owner.account.address);
+    const left = [0, 1].map((uid) => ({ ...seat(0, 10n, uid === 0), hotkey }));
+    const { decision } = await decided(
+      3,
+      (uid) => uid > 0,
+      () => stub("set", left),
+    );
+    expect(decision).toMatchObject({ accepted: 6n, incentives: [1000, 0] });
+  });
+
+  it("falls back on the newest hash where the round's last block is forgotten", async () => {
+    const hashOf = async (number: number): Promise<Hex> =>
+      (await owner.getBlock({ blockNumber: BigInt(number) })).hash as Hex;
+    await stub("set", [seat(0, 1n)]);
+    const terms = { trainBlocks: 1, revealBlocks: 1, voteBlocks: 1 };
+    const startBlock = (await block()) + 2;
+    const { logs } = await send(owner, "createRun", NETUID, hash(1), hash(2), startBlock, 1, 1, 1);
+    const runId = logs[0]?.args["runId"] as bigint;
+    const last = (round: number): number => roundStart({ startBlock, ...terms }, round + 1) - 1;
+    const [inTime, late] = [await hashAt(last(0)), last(1) + 257];
+    await goTo(last(0) + 256);
+    await send(owner, "decide", runId, 0);
+    expect(await decisionOf(runId, 0)).toMatchObject({ decidedAt: BigInt(last(0) + 256), seed: inTime });
+    await goTo(late);
+    await send(owner, "decide", runId, 1);
+    expect(await decisionOf(runId, 1)).toMatchObject({ decidedAt: BigInt(late), seed: await hashOf(late - 1) });
+
+    async function hashAt(number: number): Promise<Hex> {
+      await goTo(number + 1);
+      return hashOf(number);
+    }
+  });
 });
 
 describe("code without its constructor", () => {

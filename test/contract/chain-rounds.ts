@@ -11,6 +11,7 @@ const NULL_HASH: Hash = `0x${"0".repeat(64)}`;
 export function runsAndRounds(withChain: WithChain): void {
   describe("runs", () => runs(withChain));
   describe("rounds", () => rounds(withChain));
+  describe("selection among what a round accepted", () => selection(withChain));
 }
 
 const TERMS: Omit<RunTerms, "netuid" | "startBlock"> = {
@@ -165,7 +166,8 @@ function rounds(withChain: WithChain): void {
       expect(await chain.decision(runId, 0)).toBeUndefined();
       await before(start + 25);
       const { block } = await as("anyone").decideRound(runId, 0);
-      const decision = { round: 0, accepted: [4, 5], stateRoot: testHash("root"), block };
+      const seed = await chain.blockHash(start + 24);
+      const decision = { round: 0, accepted: [4, 5], incentives: [0, 0], seed, stateRoot: testHash("root"), block };
       expect(await chain.decision(runId, 0)).toEqual(decision);
       await refused(as("anyone").decideRound(runId, 0), "AlreadyDecided");
       expect(await chain.decision(runId, 0)).toEqual(decision);
@@ -184,7 +186,7 @@ function rounds(withChain: WithChain): void {
       await before(start + 25);
       await as("m1").commitPayload(runId, 1, testHash("p"));
       await as("anyone").decideRound(runId, 0);
-      expect(await chain.decision(runId, 0)).toMatchObject({ accepted: [], stateRoot: undefined });
+      expect(await chain.decision(runId, 0)).toMatchObject({ accepted: [], incentives: [], stateRoot: undefined });
       await before(start + 50);
       await as("anyone").decideRound(runId, 1); // nobody has voted
       expect(await chain.decision(runId, 1)).toMatchObject({ round: 1, accepted: [], stateRoot: undefined });
@@ -221,11 +223,67 @@ function rounds(withChain: WithChain): void {
       for (const name of ["v1", "v2"]) await as(name).vote(runId, 0, [4], testHash("zero"));
       await before(start + 40);
       const { block } = await as("v1").vote(runId, 1, [], testHash("one"));
-      const decided = { round: 0, accepted: [4], stateRoot: testHash("zero"), block };
+      const seed = await chain.blockHash(start + 24);
+      const decided = { round: 0, accepted: [4], incentives: [0], seed, stateRoot: testHash("zero"), block };
       expect(await chain.decision(runId, 0)).toEqual(decided);
       expect((await chain.votes(runId, 1)).map(({ uid }) => uid)).toEqual([1]);
       expect((await chain.votes(runId, 0)).map(({ uid }) => uid)).toEqual([1, 2]); // for whoever recomputes the decision
       await refused(as("anyone").decideRound(runId, 0), "AlreadyDecided");
+    }));
+}
+
+function selection(withChain: WithChain): void {
+  it("is seeded by the round's last block while its hash is known, and by the newest one afterwards", () =>
+    withChain(async (bench) => {
+      const { chain, as, before } = bench;
+      const { runId, start } = await jurysRun(bench);
+      await before(start + 60);
+      const [zero, one] = [await chain.blockHash(start + 24), await chain.blockHash(start + 49)];
+      await before(start + 24 + 256);
+      await as("anyone").decideRound(runId, 0); // the last block in which it is known
+      expect(await chain.decision(runId, 0)).toMatchObject({ seed: zero, block: start + 24 + 256 });
+      await before(start + 49 + 257);
+      await as("anyone").decideRound(runId, 1);
+      const late = await chain.decision(runId, 1);
+      expect(late).toMatchObject({ seed: await chain.blockHash(start + 49 + 256), block: start + 49 + 257 });
+      expect(late?.seed).not.toBe(one);
+    }));
+
+  it("goes by incentives as they were at the decision, whatever comes later", () =>
+    withChain(async (bench) => {
+      const { chain, as, before } = bench;
+      const netuid = await jury(bench);
+      const votes = async (m1: number, m2: number): Promise<void> => {
+        const values = { uids: [4, 5], values: [m1, m2] };
+        for (const name of ["v1", "v2", "v3"]) await as(name).setWeights(netuid, values);
+        await as("owner").setSubnet(netuid, { tempo: 40 });
+        await bench.epoch(netuid);
+        await as("owner").setSubnet(netuid, { tempo: 5000, maxUids: 6, minNonImmuneUids: 1 });
+      };
+      const incentive = async (uid: number): Promise<number> => (await bench.neuron(netuid, uid)).incentive;
+      await votes(3, 1);
+      const start = (await bench.block()) + 5;
+      const { runId } = await as("ann").createRun({ ...TERMS, netuid, startBlock: start });
+      for (const round of [0, 1]) {
+        await before(start + 25 * round);
+        for (const name of ["v1", "m1", "m2"]) await as(name).commitPayload(runId, round, testHash(name));
+        await before(start + 25 * round + 15);
+        for (const name of ["v1", "v2"]) await as(name).vote(runId, round, [1, 4, 5], testHash("root"));
+      }
+      expect([await incentive(4), await incentive(5)]).toEqual([49_151, 16_383]);
+      const then = { accepted: [1, 4, 5], incentives: [0, 49_151, 16_383] };
+      expect(await chain.decision(runId, 0)).toMatchObject(then); // by the first vote on round 1
+      await votes(999, 1);
+      const small = await incentive(5);
+      expect(small).toBeGreaterThan(0);
+      expect(await chain.decision(runId, 0)).toMatchObject(then);
+      // m2 earns least of all: its uid goes to a newcomer, who has earned nothing
+      await bench.fund(account("m3"), 1000n * COIN);
+      expect(await bench.register(netuid, "m3")).toBe(5);
+      await as("anyone").decideRound(runId, 1);
+      const now = { accepted: [1, 4, 5], incentives: [0, await incentive(4), 0] };
+      expect(now.incentives[1]).toBeGreaterThan(60_000);
+      expect(await chain.decision(runId, 1)).toMatchObject(now);
     }));
 }
 

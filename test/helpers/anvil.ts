@@ -93,6 +93,16 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
   };
 }
 
+/** The same work with calls that wait for each other: one begins when the one before has ended, well or not. */
+export function inTurn<A extends readonly unknown[], R>(work: (...args: A) => Promise<R>): (...args: A) => Promise<R> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (...args) => {
+    const result = last.then(() => work(...args));
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
 function flags(chainId: number, mnemonic: string, options: AnvilOptions): string[] {
   const rhythm = options.blockTime === undefined ? [] : ["--block-time", String(options.blockTime)];
   return [

@@ -17,7 +17,7 @@ import {
   FIXED_ADDRESSES,
   type Genesis,
 } from "../../src/chain/evm/deploy.ts";
-import { type Anvil, startAnvil } from "./anvil.ts";
+import { type Anvil, inTurn, startAnvil } from "./anvil.ts";
 
 /** One coin. */
 export const COIN = 1_000_000_000n;
@@ -108,12 +108,13 @@ export async function startContracts(
   const rpc = <T>(method: string, ...params: readonly unknown[]): Promise<T> => call<T>(anvil.url, method, params);
   await rpc("anvil_autoImpersonateAccount", true);
   const errors: Abi = [...artifacts.values()].flatMap(({ abi }) => abi.filter(({ type }) => type === "error"));
-  const execute = async (from: Address, to: Address | undefined, data: Hash): Promise<Mined> => {
+  // One after the other: of two transactions of one account that come in at once, anvil gives both the same nonce and refuses the second.
+  const execute = inTurn(async (from: Address, to: Address | undefined, data: Hash): Promise<Mined> => {
     const hash = await rpc<Hash>("eth_sendTransaction", { from, ...(to && { to }), data, gas: GAS, gasPrice: "0x0" });
     const receipt = await receiptOf(rpc, hash);
     if (receipt.status !== "0x1") throw new Error(`refused: ${await attempt(from, to, data, "0x0", "latest")}`);
     return { block: Number(receipt.blockNumber), gas: Number(receipt.gasUsed), hash, logs: receipt.logs };
-  };
+  });
   const attempt = async (
     from: Address,
     to: Address | undefined,

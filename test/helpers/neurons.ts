@@ -18,7 +18,7 @@ import {
   stringToHex,
 } from "viem";
 import type { Anvil } from "./anvil.ts";
-import { startAnvil } from "./anvil.ts";
+import { inTurn, startAnvil } from "./anvil.ts";
 
 const root: string = path.resolve(import.meta.dirname, "../..");
 
@@ -146,7 +146,8 @@ export async function startNeurons(): Promise<NeuronWorld> {
     ({ type }) => type === "error",
   );
 
-  const transact = async (from: Address, to: Address | undefined, data: Hex): Promise<Sent & { created: Address }> => {
+  // One after the other: of two transactions of one account that come in at once, anvil gives both the same nonce and refuses the second.
+  const transact = inTurn(async (from: Address, to: Address | undefined, data: Hex) => {
     const sent = await rpc("eth_sendTransactionSync", [{ from, to, data, gas: GAS, gasPrice: "0x0" }]);
     const receipt = sent as Record<string, string> & { logs: Sent["logs"] };
     const { gasUsed, blockNumber, status, contractAddress, logs } = receipt;
@@ -157,7 +158,7 @@ export async function startNeurons(): Promise<NeuronWorld> {
       logs,
       created: contractAddress as Address,
     };
-  };
+  });
   const at = (address: Address, abi: Abi): Contract => {
     const calldata = (functionName: string, args: readonly unknown[]): Hex =>
       encodeFunctionData({ abi, functionName, args });

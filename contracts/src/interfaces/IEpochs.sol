@@ -28,6 +28,8 @@ interface IEpochs {
 
     function emissionOf(uint16 netuid, uint16 uid) external view returns (uint64);
 
+    function incentiveOf(uint16 netuid, uint16 uid) external view returns (uint16);
+
     function outcomes(uint16 netuid) external view returns (Outcome[] memory);
 
     /// A uid has a new holder: its outcome starts from zero. Only the neurons' contract calls it.

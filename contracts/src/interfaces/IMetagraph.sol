@@ -11,4 +11,7 @@ interface IMetagraph {
     function getValidatorStatus(uint16 netuid, uint16 uid) external view returns (bool);
 
     function getHotkey(uint16 netuid, uint16 uid) external view returns (bytes32);
+
+    /// 65535ths, of the last epoch.
+    function getIncentive(uint16 netuid, uint16 uid) external view returns (uint16);
 }

@@ -114,11 +114,12 @@ const ROUND_BOOK = [
   "struct Clock { uint16 netuid; uint64 startBlock; uint32 trainBlocks; uint32 revealBlocks; uint32 voteBlocks; uint64 voted; }",
   "struct Spec { uint64 fromRound; bytes32 specHash; }",
   "function runOf(uint64 runId) view returns (Clock clock, bytes32 owner, bytes32 genesisRoot, Spec[] specs)",
-  "struct Decision { uint64 decidedAt; uint256 accepted; bytes32 stateRoot; }",
+  "struct Decision { uint64 decidedAt; uint256 accepted; bytes32 stateRoot; bytes32 seed; uint16[] incentives; }",
   "function decisionOf(uint64 runId, uint64 round) view returns (Decision)",
   "event RunCreated(uint64 indexed runId, uint16 indexed netuid, bytes32 indexed owner, bytes32 specHash, bytes32 genesisRoot, uint64 startBlock, uint32 trainBlocks, uint32 revealBlocks, uint32 voteBlocks)",
   "event Committed(uint64 indexed runId, uint64 indexed round, uint16 indexed uid, bytes32 hotkey, bytes32 payloadHash)",
   "event Voted(uint64 indexed runId, uint64 indexed round, uint16 indexed uid, bytes32 hotkey, uint256 bitmap, bytes32 stateRoot, uint64 stake)",
+  "event RoundDecided(uint64 indexed runId, uint64 indexed round, uint256 accepted, bytes32 stateRoot, bytes32 seed, uint16[] incentives, uint256 total, uint16[] voters, uint64[] powers)",
 ] as const;
 
 /** Runs and their rounds. */

@@ -15,13 +15,11 @@ import type {
   SubnetParams,
   WeightVector,
 } from "../chain.ts";
-import { NULL_HASH, type Phase, roundStart, uidsOf } from "../rounds.ts";
+import { HASHES_KEPT, NULL_HASH, type Phase, roundStart, uidsOf } from "../rounds.ts";
 import { EXTRAS_ABI, ROUND_BOOK_ABI, STAKING_ABI, SUBNETS_ABI } from "./abi.ts";
 import type { AddressBook } from "./deploy.ts";
 import { asked, isCount, isHash, isU64, type Link, nonsense } from "./link.ts";
 
-/** How far back the EVM knows the hashes of blocks. */
-const HASHES_KEPT = 256;
 /** How often answers of one block are asked for. */
 const TRIES_MAX = 4;
 
@@ -195,8 +193,11 @@ export function roundsOf(link: Link, book: AddressBook): Pick<Reads, "run" | "co
       const args = [BigInt(runId), BigInt(round)] as const;
       const found = await asked("a decision", client.readContract({ ...contract, functionName: "decisionOf", args }));
       if (found.decidedAt === 0n) return undefined;
+      const { incentives, seed, decidedAt } = found;
+      const accepted = uidsOf(found.accepted);
+      if (incentives.length !== accepted.length || !isCount(decidedAt)) throw nonsense("a decision");
       const stateRoot = found.stateRoot === NULL_HASH ? undefined : found.stateRoot;
-      return { round, accepted: uidsOf(found.accepted), stateRoot, block: Number(found.decidedAt) };
+      return { round, accepted, incentives, seed, stateRoot, block: Number(decidedAt) };
     },
   };
 }

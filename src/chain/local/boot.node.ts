@@ -6,7 +6,7 @@
  *
  * Measured of anvil 1.7.1: equal inputs give equal hashes across processes and restarts, mixHash included (it is a function of the block's
  * place, and so no source of randomness); BLOCKHASH after a restart knows only the blocks mined since, and gives made-up hashes for
- * older ones, which is why a start prefers a copy 256 blocks back (copies.node.ts).
+ * older ones, which is why a start prefers copies 256 and more blocks back (copies.node.ts): the seeds of rounds come from it.
  */
 import * as fs from "node:fs/promises";
 import * as path from "node:path";

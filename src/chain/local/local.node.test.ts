@@ -5,7 +5,7 @@ import path from "node:path";
 import { privateKeyToAccount } from "viem/accounts";
 import { afterEach, describe, expect, it } from "vitest";
 import { must } from "../../base/assert.ts";
-import type { Hash } from "../chain.ts";
+import type { Hash, Head } from "../chain.ts";
 import { anvilBinary } from "./binary.node.ts";
 import { processStart, takeLock } from "./disk/lock.node.ts";
 import { type LocalChain, type LocalChainEvent, type LocalChainOptions, startLocalChain } from "./local.node.ts";
@@ -181,6 +181,32 @@ describe("the embedded chain", () => {
     await expect(open(folder)).rejects.toMatchObject({ code: "chain", remedy: expect.stringContaining("backup") });
   });
 
+  it("knows right hashes of blocks after a restart, also where a copy is of no use for them", async () => {
+    const folder = newFolder();
+    const notes: string[] = [];
+    const onEvent = (event: LocalChainEvent): void => {
+      if (event.kind === "note") notes.push(event.what);
+    };
+    const settings = { copyEveryBlocks: 100, onEvent };
+    const first = await open(folder, settings);
+    while (first.head().block < 470) {
+      if (first.head().block === 202) await count(first, 0); // in block 203, asks for 198; there is a copy of 201
+      await first.mine();
+    }
+    await first.stop();
+    const second = await open(folder, settings);
+    expect(notes.filter((note) => note.includes("passed over"))).toEqual([expect.stringContaining("from block 201:")]);
+    await count(second, 1);
+    const { block } = await second.mine();
+    for (const [slot, back] of [
+      ["0x1", 1],
+      ["0x2", 5],
+    ] as const) {
+      const { hash } = (await ask(second, "eth_getBlockByNumber", `0x${(block - back).toString(16)}`, false)) as Head;
+      expect(await ask(second, "eth_getStorageAt", COUNTER, slot, "latest")).toBe(hash);
+    }
+  }, 60_000);
+
   it("keeps few copies, does not grow, and serves what it keeps", async () => {
     const folder = newFolder();
     const kinds: string[] = [];
@@ -198,7 +224,7 @@ describe("the embedded chain", () => {
     expect(await ask(chain, "eth_getLogs", { fromBlock: "0x300" })).toEqual([]);
     const before = await seen(chain, 900);
     const first = await ask(chain, "eth_getBlockByNumber", "0x0", false);
-    expect(copies(folder).map((name) => Number(name.slice(0, 12)))).toEqual([1, 513, 769, 1025]);
+    expect(copies(folder).map((name) => Number(name.slice(0, 12)))).toEqual([1, 257, 513, 769, 1025]);
     await chain.stop();
     const again = await open(folder, { blocksKept: 256 });
     expect(await seen(again, 900)).toEqual(before);

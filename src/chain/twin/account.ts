@@ -2,6 +2,7 @@
  * The writing half of the twin: one holder of a key. Like any client it pushes an epoch that is due and tries again, so that nobody
  * above has to know that epochs are pushed.
  */
+import { must } from "../../base/assert.ts";
 import { SkeinError } from "../../base/errors.ts";
 import type { ChainAccount, Hash, Receipt, RunTerms, Signer, SubnetParams, WeightVector } from "../chain.ts";
 import { refusalName } from "../errors.ts";
@@ -10,7 +11,7 @@ import { runEpoch } from "./epochs.ts";
 import { addStake, claim, moveStake, removeStake, setTake, transfer } from "./ledger.ts";
 import { register } from "./neurons.ts";
 import { claimDigest } from "./proof.ts";
-import { commitPayload, createRun, decideRound, upgradeRun, vote } from "./rounds.ts";
+import { commitPayload, createRun, decideRound, type Moment, upgradeRun, vote } from "./rounds.ts";
 import { isDue, subnetOf, type World } from "./state.ts";
 import { createSubnet, setParams } from "./subnets.ts";
 import { commitWeights, revealWeights, setWeights } from "./weights.ts";
@@ -39,7 +40,7 @@ export function accountFor(context: AccountContext): ChainAccount {
     ...money(context.signer.account, plain),
     ...membership(context, send, plain),
     ...votes(context.signer.account, plain),
-    ...rounds(context.signer.account, send, plain),
+    ...rounds(context, send, plain),
     stepEpoch: (netuid) => stepEpoch(context, netuid),
   };
 }
@@ -153,7 +154,10 @@ function votes(hotkey: Hash, plain: Plain): Pick<ChainAccount, Votes> {
 
 type Rounds = "createRun" | "upgradeRun" | "commitPayload" | "vote" | "decideRound";
 
-function rounds(account: Hash, send: Send, plain: Plain): Pick<ChainAccount, Rounds> {
+function rounds({ signer, producer }: AccountContext, send: Send, plain: Plain): Pick<ChainAccount, Rounds> {
+  const { account } = signer;
+  const hashOf = (block: number): Hash => must(producer.state.hashes.get(block), "a block's hash");
+  const at = (block: number): Moment => ({ block, hashOf });
   return {
     async createRun(terms: RunTerms) {
       const { receipt, value } = await send(textOf("createRun", terms), (world, block) =>
@@ -171,10 +175,10 @@ function rounds(account: Hash, send: Send, plain: Plain): Pick<ChainAccount, Rou
       ),
     vote: (runId, round, uids, stateRoot) =>
       plain(textOf("vote", runId, round, uids, stateRoot), (world, block) =>
-        vote(world, account, { runId, round, uids, stateRoot }, block),
+        vote(world, account, { runId, round, uids, stateRoot }, at(block)),
       ),
     decideRound: (runId, round) =>
-      plain(textOf("decideRound", runId, round), (world, block) => decideRound(world, runId, round, block)),
+      plain(textOf("decideRound", runId, round), (world, block) => decideRound(world, runId, round, at(block))),
   };
 }
 

@@ -7,9 +7,7 @@ import { utf8 } from "../../base/bytes.ts";
 import { SkeinError } from "../../base/errors.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import type { Hash, Head, Receipt } from "../chain.ts";
-
-/** How far back the EVM knows the hashes of blocks. */
-const HASHES_KEPT = 256;
+import { HASHES_KEPT } from "../rounds.ts";
 
 /** The newest block and the hashes before it. */
 export interface BlockState {

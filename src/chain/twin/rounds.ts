@@ -5,7 +5,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Hash, RoundCommit, RoundDecision, RoundVote, RunTerms } from "../chain.ts";
 import { refusal } from "../errors.ts";
-import { ballotsOf, bitmapOf, NULL_HASH, roundStart, tally, uidsOf } from "../rounds.ts";
+import { ballotsOf, bitmapOf, NULL_HASH, roundStart, seedBlock, tally, uidsOf } from "../rounds.ts";
 import { stakeOf } from "./ledger.ts";
 import { type RoundState, type RunState, type SubnetState, subnetOf, uidOf, type World } from "./state.ts";
 
@@ -71,6 +71,12 @@ export function commitPayload(world: World, hotkey: Hash, claim: PayloadClaim, b
   roundOf(run, round).commits.set(uid, { uid, hotkey, payloadHash, block });
 }
 
+/** The block that a transaction is in, and the hashes of those before it, as far back as the EVM knows them. */
+export interface Moment {
+  readonly block: number;
+  readonly hashOf: (block: number) => Hash;
+}
+
 /** A validator's vote on its way into a round. */
 export interface RoundBallot {
   readonly runId: number;
@@ -80,7 +86,9 @@ export interface RoundBallot {
 }
 
 /** Votes in the round's last phase; a second vote replaces the first. Decides the round voted on before, if nobody has. */
-export function vote(world: World, hotkey: Hash, { runId, round, uids, stateRoot }: RoundBallot, block: number): void {
+export function vote(world: World, hotkey: Hash, ballot: RoundBallot, now: Moment): void {
+  const { runId, round, uids, stateRoot } = ballot;
+  const { block } = now;
   const run = runOf(world, runId);
   const subnet = subnetOf(world, run.record.netuid);
   const uid = memberOf(subnet, hotkey);
@@ -89,28 +97,31 @@ export function vote(world: World, hotkey: Hash, { runId, round, uids, stateRoot
   if (block >= open + run.record.voteBlocks) throw refusal("VotesClosed");
   if (!subnet.slots[uid]?.permit) throw refusal("NeuronNoValidatorPermit");
   const bitmap = bitmapOf(uids);
-  if (run.voted !== undefined && run.voted !== round) settleRound(world, run, run.voted, block);
+  if (run.voted !== undefined && run.voted !== round) settleRound(world, run, run.voted, now);
   run.voted = round;
   const stake = stakeOf(world.ledger, hotkey, subnet.netuid);
   roundOf(run, round).votes.set(uid, { uid, hotkey, stake, bitmap, stateRoot });
 }
 
 /** Decides a round that is over. */
-export function decideRound(world: World, runId: number, round: number, block: number): void {
+export function decideRound(world: World, runId: number, round: number, now: Moment): void {
   const run = runOf(world, runId);
   const end = roundStart(run.record, round + 1);
-  if (block < end) throw refusal("VotesStillOpen", end - block);
+  if (now.block < end) throw refusal("VotesStillOpen", end - now.block);
   if (run.rounds.get(round)?.decision) throw refusal("AlreadyDecided");
-  settleRound(world, run, round, block);
+  settleRound(world, run, round, now);
 }
 
-function settleRound(world: World, run: RunState, round: number, block: number): void {
+function settleRound(world: World, run: RunState, round: number, { block, hashOf }: Moment): void {
   const state = roundOf(run, round);
   if (state.decision) return;
   const { slots, netuid } = subnetOf(world, run.record.netuid);
   const seats = slots.map(({ hotkey, permit }) => ({ hotkey, permit, stake: stakeOf(world.ledger, hotkey, netuid) }));
   const { ballots, total } = ballotsOf([...state.votes.values()], seats);
-  state.decision = { round, ...tally(ballots, total, state.commits.keys()), block };
+  const { accepted, stateRoot } = tally(ballots, total, state.commits.keys());
+  const incentives = accepted.map((uid) => slots[uid]?.incentive ?? 0);
+  const seed = hashOf(seedBlock(run.record, round, block));
+  state.decision = { round, accepted, incentives, seed, stateRoot, block };
 }
 
 /** The run, or RunNotExists. */

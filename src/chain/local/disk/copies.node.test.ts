@@ -6,8 +6,9 @@ const copy = (block: number): StateCopy => ({ block, file: String(block), sha256
 const blocks = (copies: readonly StateCopy[]): number[] => copies.map(({ block }) => block);
 
 describe("state copies", () => {
-  it("are tried from the one that makes BLOCKHASH right, then from the newest", () => {
-    expect(blocks(replayOrder([0, 256, 512, 600].map(copy), 650))).toEqual([256, 600, 512, 0]);
+  it("are tried from those that make BLOCKHASH right, the newest first", () => {
+    expect(blocks(replayOrder([0, 256, 512, 600].map(copy), 650))).toEqual([256, 0, 600, 512]);
+    expect(blocks(replayOrder([0, 256, 512, 768, 1024].map(copy), 1100))).toEqual([768, 512, 256, 0, 1024]);
     expect(blocks(replayOrder([0, 40].map(copy), 40))).toEqual([0, 40]);
     expect(blocks(replayOrder([0, 9000].map(copy), 9100))).toEqual([9000, 0]);
     expect(replayOrder([], 0)).toEqual([]);
@@ -26,10 +27,13 @@ describe("state copies", () => {
             const head = copies.at(-1)?.block ?? 0;
             const keep = copiesToKeep(copies, head, 0);
             copies = copies.filter(({ block }) => keep.has(block));
-            expect(copies.length).toBeLessThanOrEqual(7);
+            expect(copies.length).toBeLessThanOrEqual(9);
             const start = replayOrder(copies, head)[0]?.block ?? 0;
             expect(head - start).toBeLessThanOrEqual(3 * 256 + every);
             expect(start === 0 || head - start >= 256).toBe(true);
+            // another one where the first does not do
+            const next = replayOrder(copies, head)[1]?.block ?? 0;
+            expect(start === 0 || (head - next > head - start && head - next <= 5 * 256 + every)).toBe(true);
             expect(blocks(copies)).toEqual(expect.arrayContaining([0, head]));
           }
         },

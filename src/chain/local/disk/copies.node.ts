@@ -132,29 +132,35 @@ const BLOCKHASH_SPAN = 256;
 /** Blocks that a start may replay only to know their hashes. */
 const REPLAY_BLOCKS_MAX = 2048;
 
-/** The newest copy from which a replay up to `head` passes all blocks that BLOCKHASH reaches, if one is near enough. */
-function warmCopy(copies: readonly StateCopy[], head: number): StateCopy | undefined {
-  const oldest = copies[0]?.block ?? 0;
-  const found = copies.findLast(({ block }) => block <= Math.max(oldest, head - BLOCKHASH_SPAN));
-  return found !== undefined && head - found.block <= REPLAY_BLOCKS_MAX ? found : undefined;
-}
-
-/** The order in which to try `copies` (oldest first): the one that makes BLOCKHASH right, then from the newest to the oldest. */
-export function replayOrder(copies: readonly StateCopy[], head: number): StateCopy[] {
-  const warm = warmCopy(copies, head);
-  const others = copies.filter((copy) => copy !== warm).reverse();
-  return warm === undefined ? others : [warm, ...others];
+/** Whether a replay from `copy` up to `head` passes all blocks that BLOCKHASH reaches, and is not too long. */
+function isWarm({ block }: StateCopy, oldest: number, head: number): boolean {
+  return block <= Math.max(oldest, head - BLOCKHASH_SPAN) && head - block <= REPLAY_BLOCKS_MAX;
 }
 
 /**
- * Blocks of the copies to keep: the first, the last two, the newest of each of the last three spans of BLOCKHASH and the newest before
- * its reach (so that a warm start is near), and the one that the running anvil started from. That last one always replays exactly, because a replay from it knows just the
- * block hashes that the running anvil knew.
+ * The order in which to try `copies` (oldest first): those that make BLOCKHASH right, then the others, each from the newest to the oldest.
+ * One of the first may fail, because a transaction soon after it asked for the hash of a block before it (a round that is decided then
+ * takes its seed from one); the next older one knows that block.
+ */
+export function replayOrder(copies: readonly StateCopy[], head: number): StateCopy[] {
+  const oldest = copies[0]?.block ?? 0;
+  const newestFirst = [...copies].reverse();
+  const warm = newestFirst.filter((copy) => isWarm(copy, oldest, head));
+  return [...warm, ...newestFirst.filter((copy) => !warm.includes(copy))];
+}
+
+/** Spans of BLOCKHASH of each of which a copy is kept: two or more of them are out of its reach, for starts with right hashes. */
+const SPANS_KEPT = 5;
+
+/**
+ * Blocks of the copies to keep: the first, the last two, the newest of each of the last spans of BLOCKHASH and the newest before its reach
+ * (so that a warm start is near), and the one that the running anvil started from. That last one always replays exactly, because a replay
+ * from it knows just the block hashes that the running anvil knew.
  */
 export function copiesToKeep(copies: readonly StateCopy[], head: number, base: number): Set<number> {
   const span = (block: number): number => Math.floor(block / BLOCKHASH_SPAN);
   const newest = new Map(copies.map(({ block }) => [span(block), block]));
-  const recent = [...newest].filter(([of]) => of >= span(head) - 2).map(([, block]) => block);
+  const recent = [...newest].filter(([of]) => of > span(head) - SPANS_KEPT).map(([, block]) => block);
   const before = copies.findLast(({ block }) => block <= head - BLOCKHASH_SPAN);
   const ends = [copies[0], before, ...copies.slice(-2)].flatMap((copy) => copy?.block ?? []);
   return new Set([...ends, ...recent, base]);

@@ -9,7 +9,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { fromUtf8, utf8 } from "../../../base/bytes.ts";
 import { systemCode } from "../../../base/disk.node.ts";
-import { SkeinError } from "../../../base/errors.ts";
+import { type ErrorCode, SkeinError } from "../../../base/errors.ts";
 import { systemRandom } from "../../../base/random.ts";
 import { fileError, readBounded, temporaryBeside, writeWhole } from "../../files.node.ts";
 
@@ -78,8 +78,21 @@ export interface FolderLock {
   release(): Promise<void>;
 }
 
-/** Takes the lock `file`. Throws SkeinError("chain") where another process holds it. */
-export async function takeLock(file: string): Promise<FolderLock> {
+/** What is said where another process holds a lock. */
+export interface HeldWords {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+const CHAIN_HELD: HeldWords = {
+  code: "chain",
+  message: "this chain is already running",
+  remedy: "use that one (its address is in the file endpoint beside the lock), stop it, or choose another folder",
+};
+
+/** Takes the lock `file`. Throws SkeinError with those words where another process holds it. */
+export async function takeLock(file: string, words: HeldWords = CHAIN_HELD): Promise<FolderLock> {
   const mark = { pid: process.pid, start: processStart(process.pid) ?? "", word: systemRandom.uint32() };
   const own = JSON.stringify(mark);
   for (let attempt = 0; attempt < TAKE_TRIES; attempt++) {
@@ -87,7 +100,7 @@ export async function takeLock(file: string): Promise<FolderLock> {
     const text = await textOf(file);
     if (text === undefined) continue; // released in between
     const holder = parseMark(text);
-    if (holder !== undefined && isThere(holder)) throw held(file, holder);
+    if (holder !== undefined && isThere(holder)) throw held(file, holder, words);
     await putAside(file, text);
   }
   throw new SkeinError("chain", `cannot take the lock ${file}`, {
@@ -95,11 +108,8 @@ export async function takeLock(file: string): Promise<FolderLock> {
   });
 }
 
-function held(file: string, holder: ProcessMark): SkeinError {
-  return new SkeinError("chain", "this chain is already running", {
-    details: `process ${holder.pid} holds ${file}`,
-    remedy: "use that one (its address is in the file endpoint beside the lock), stop it, or choose another folder",
-  });
+function held(file: string, holder: ProcessMark, { code, message, remedy }: HeldWords): SkeinError {
+  return new SkeinError(code, message, { details: `process ${holder.pid} holds ${file}`, remedy });
 }
 
 async function textOf(file: string): Promise<string | undefined> {

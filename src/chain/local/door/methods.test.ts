@@ -122,4 +122,11 @@ describe("token buckets", () => {
     ]);
     expect([rate.take("a", 10, 1000), rate.take("a", 1, 1000), rate.take("a", 21, 1e6)]).toEqual([true, false, false]);
   });
+
+  it("say how long to wait", () => {
+    const rate = buckets(10, 20);
+    rate.take("a", 15, 0);
+    expect([rate.waitMs("a", 6, 0), rate.waitMs("a", 5, 0), rate.waitMs("a", 21, 0)]).toEqual([100, 0, Infinity]);
+    expect([rate.take("a", 6, 99), rate.take("a", 6, 100)]).toEqual([false, true]);
+  });
 });
