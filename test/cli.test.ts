@@ -301,7 +301,7 @@ describe("the command line", () => {
   }, 30_000);
 
   it("has the options it had", async () => {
-    for (const verb of ["", "up", "doctor", "data", "train", "generate"]) {
+    for (const verb of ["", "up", "doctor", "data", "train", "generate", "init"]) {
       const { code, out } = await skein(`${verb} --help`);
       expect(code).toBe(0);
       expect(out).toContain("Examples:");

@@ -15,8 +15,9 @@ export const FLOORS: Readonly<Record<string, number>> = {
   model: 3,
   data: 3,
   round: 4,
-  checkpoint: 4,
   evaluate: 4,
+  run: 5,
+  checkpoint: 5,
   score: 5,
   roles: 6,
   sim: 7,
@@ -25,7 +26,13 @@ export const FLOORS: Readonly<Record<string, number>> = {
 };
 
 /** Files that may touch the machine besides everything named `*.node.ts` and the whole of cli/. Each is a door or half of one. */
-export const ADAPTERS: readonly string[] = ["base/clock.ts", "base/random.ts", "base/hash.ts", "base/platform.ts"];
+export const ADAPTERS: readonly string[] = [
+  "base/clock.ts",
+  "base/random.ts",
+  "base/hash.ts",
+  "base/platform.ts",
+  "store/transfer.ts",
+];
 
 /** A file of the project: path from the root with "/" between parts, and its text. */
 export interface SourceFile {

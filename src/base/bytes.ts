@@ -31,6 +31,48 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
+/** Bytes that arrive in pieces of any size, however small, in little more memory than they have. */
+export interface ByteSink {
+  readonly length: number;
+  /** Appends a copy of `part`, as far as there is room; gives how many bytes that was. */
+  push(part: Uint8Array): number;
+  /** Everything pushed so far; the next push may write on into the same memory behind it. */
+  bytes(): Uint8Array;
+}
+
+/** A sink for at most `bytesMax` bytes; `expected` (at most so many) have their place from the beginning. */
+export function byteSink(bytesMax: number, expected = 0): ByteSink {
+  let buffer = new Uint8Array(Math.min(expected, bytesMax));
+  let length = 0;
+  return {
+    get length() {
+      return length;
+    },
+    push(part) {
+      const taken = part.subarray(0, bytesMax - length);
+      if (length + taken.length > buffer.length) {
+        const grown = new Uint8Array(Math.min(bytesMax, Math.max(1024, 2 * (length + taken.length))));
+        grown.set(buffer.subarray(0, length));
+        buffer = grown;
+      }
+      buffer.set(taken, length);
+      length += taken.length;
+      return taken.length;
+    },
+    bytes: () => buffer.subarray(0, length),
+  };
+}
+
+/** One array of copies of all that `source` yields. */
+export async function gatherBytes(
+  source: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<Uint8Array> {
+  if (source instanceof Uint8Array) return source.slice();
+  const parts: Uint8Array[] = [];
+  for await (const part of source) parts.push(part.slice());
+  return concatBytes(parts);
+}
+
 /** True where `a` and `b` hold the same bytes. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

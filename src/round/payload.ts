@@ -19,6 +19,7 @@ import { sha256 } from "../base/hash.ts";
 import { type BodyFault, type BodyLayout, decodeBody } from "../codec/body.ts";
 import { type SentTensor, valuesOf } from "../codec/feedback.ts";
 import { codebook } from "../codec/levels.ts";
+import { recoverAddress } from "../store/signature.ts";
 import type { Contribution } from "./contribution.ts";
 
 /** Version of the protocol, in every payload. */
@@ -64,8 +65,8 @@ export interface Expectations {
   /** The state root all are expected to start from. Left out: any is accepted, and the caller looks at the header. */
   readonly baseRoot?: Uint8Array;
   readonly layout: BodyLayout;
-  /** EVM address of the uid's hotkey. */
-  readonly signer: Uint8Array;
+  /** EVM address of the uid's hotkey, or what tells whether an address is that one. */
+  readonly signer: Uint8Array | ((address: Uint8Array) => boolean);
 }
 
 /** Everything that can be wrong with a payload. */
@@ -117,9 +118,21 @@ export function encodePayload(
   layout: BodyLayout,
   secretKey: Uint8Array,
 ): Uint8Array {
+  const unsigned = unsignedPayload(header, body, layout);
+  return signedPayload(unsigned, sign(sha256(unsigned), secretKey));
+}
+
+/** A payload without its signature, for whoever has the key elsewhere: what is signed is its sha256. */
+export function unsignedPayload(header: PayloadHeader, body: Uint8Array, layout: BodyLayout): Uint8Array {
   assert(body.length <= layout.bytesMax, "the body is within its limit");
-  const unsigned = concatBytes([encodeHeader(header, layout, body.length), body]);
-  return concatBytes([unsigned, sign(sha256(unsigned), secretKey)]);
+  return concatBytes([encodeHeader(header, layout, body.length), body]);
+}
+
+/** Puts the signature to a payload: r, s and the recovery bit, which may be written as 27 or 28, as Ethereum does. */
+export function signedPayload(unsigned: Uint8Array, signature: Uint8Array): Uint8Array {
+  assert(signature.length === PAYLOAD_SIGNATURE_BYTES, "a signature has 65 bytes");
+  const recovery = (signature[64] as number) % 27;
+  return concatBytes([unsigned, signature.subarray(0, 64), Uint8Array.of(recovery)]);
 }
 
 function encodeHeader(header: PayloadHeader, layout: BodyLayout, bodyBytes: number): Uint8Array {
@@ -148,7 +161,9 @@ export function decodePayload(bytes: Uint8Array, expected: Expectations): Payloa
   const end = bytes.length - PAYLOAD_SIGNATURE_BYTES;
   const signer = recover(sha256(bytes.subarray(0, end)), bytes.subarray(end));
   if (signer === undefined) return { fault: "bad signature" };
-  if (!equalBytes(signer, expected.signer)) return { fault: "wrong signer" };
+  const isSigner =
+    typeof expected.signer === "function" ? expected.signer(signer) : equalBytes(signer, expected.signer);
+  if (!isSigner) return { fault: "wrong signer" };
   const tensors = decodeBody(bytes.subarray(PAYLOAD_HEADER_BYTES, end), expected.layout);
   return typeof tensors === "string" ? { fault: tensors } : { header, tensors };
 }
@@ -186,13 +201,7 @@ function sign(hash: Uint8Array, secretKey: Uint8Array): Uint8Array {
 function recover(hash: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
   const recovery = signature[64] as number;
   if (recovery > 1) return undefined;
-  try {
-    const parsed = secp256k1.Signature.fromBytes(signature.subarray(0, 64), "compact");
-    if (parsed.hasHighS()) return undefined;
-    return addressOfPublic(parsed.addRecoveryBit(recovery).recoverPublicKey(hash).toBytes(false));
-  } catch {
-    return undefined; // the library throws for numbers out of range and points off the curve
-  }
+  return recoverAddress(hash, concatBytes([signature.subarray(0, 64), Uint8Array.of(27 + recovery)]));
 }
 
 /** A payload as aggregation reads it. */

@@ -115,7 +115,7 @@ async function isStale(file: string): Promise<boolean> {
   return systemClock.now() - (await fs.stat(file)).mtimeMs > STALE_AGE_MS;
 }
 
-/** Every file below `folder`, as path relative to it with "/" between parts; an absent folder has none. */
+/** Every file of `folder` whose path begins with the folder `below`, as path relative to it with "/" between parts; an absent one has none. */
 async function* walk(folder: string, below = ""): AsyncGenerator<string> {
   const entries = await orAbsent("list", folder, () => fs.readdir(path.join(folder, below), { withFileTypes: true }));
   for (const entry of entries ?? []) {
@@ -277,7 +277,10 @@ export function folderStore(root: string, options: FolderStoreOptions = {}): Sto
       opened ??= removeStale(top);
       await opened;
       const keys: string[] = [];
-      for await (const key of walk(top)) if (key.startsWith(prefix) && keyFault(key) === undefined) keys.push(key);
+      const below = prefix.slice(0, Math.max(0, prefix.lastIndexOf("/")));
+      if (below !== "" && keyFault(below) !== undefined) return []; // and no way out of the folder
+      for await (const key of walk(top, below))
+        if (key.startsWith(prefix) && keyFault(key) === undefined) keys.push(key);
       return keys.sort();
     },
     async delete(key) {
@@ -300,10 +303,12 @@ function nameIsTaken(thrown: unknown, top: string): boolean {
   return ["ENOTDIR", "EEXIST"].includes(systemCode(cause)) && path.dirname(where).startsWith(top);
 }
 
-async function readRange(file: string, range: ByteRange | undefined): Promise<Uint8Array> {
+async function readRange(file: string, range: ByteRange | undefined): Promise<Uint8Array | undefined> {
   const handle = await fs.open(file, "r");
   try {
-    const { size } = await handle.stat();
+    const stat = await handle.stat();
+    if (!stat.isFile()) return undefined; // a folder opens, too
+    const { size } = stat;
     const start = Math.min(range?.start ?? 0, size);
     return await readFully(handle, { start, end: Math.max(start, Math.min(range?.end ?? size, size)) });
   } finally {

@@ -2,7 +2,7 @@
  * The in-memory twin of every store: a map of copies. It keeps the rules that a folder imposes, so that what works here
  * works there: a blob and a "folder" cannot share a name, and a write that fails leaves what was there.
  */
-import { concatBytes } from "../base/bytes.ts";
+import { gatherBytes } from "../base/bytes.ts";
 import { assertRange, checkKey, nameTaken, parentsOf } from "./key.ts";
 import type { Store } from "./store.ts";
 
@@ -10,13 +10,6 @@ function checkFree(blobs: ReadonlyMap<string, Uint8Array>, key: string): void {
   const folder = `${key}/`;
   const taken = parentsOf(key).some((p) => blobs.has(p)) || [...blobs.keys()].some((k) => k.startsWith(folder));
   if (taken) throw nameTaken(key);
-}
-
-async function gather(bytes: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  if (bytes instanceof Uint8Array) return bytes.slice();
-  const parts: Uint8Array[] = [];
-  for await (const part of bytes) parts.push(part.slice());
-  return concatBytes(parts);
 }
 
 /** A store that lasts as long as the object. */
@@ -34,7 +27,7 @@ export function memoryStore(): Store {
     },
     async put(key, bytes) {
       checkKey(key);
-      const blob = await gather(bytes);
+      const blob = await gatherBytes(bytes);
       checkFree(blobs, key);
       blobs.set(key, blob);
     },

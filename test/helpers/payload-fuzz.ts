@@ -112,7 +112,7 @@ function bodyFault(body: Uint8Array, { expected }: GoldenPayload): FaultKind | u
 }
 
 /** A copy with some bytes flipped, overwritten, cut off, inserted, repeated, or all of them random. */
-function mutated(bytes: Uint8Array, random: Random): Uint8Array {
+export function mutated(bytes: Uint8Array, random: Random): Uint8Array {
   let out = Array.from(bytes);
   for (let changes = 1 + random.below(3); changes > 0; changes--) {
     const at = random.below(out.length + 1);

@@ -72,6 +72,28 @@ describe("canonical JSON", () => {
     for (let i = 0; i < 40; i++) deep = [deep];
     expect(isCanonicalValue(deep)).toBe(false);
   });
+
+  it("has a form for every finite number where that is asked for (RFC 8785, appendix B), and for nothing else more", () => {
+    const numbers = [
+      Number("333333333.33333329"),
+      1e30,
+      4.5,
+      2e-3,
+      1e-27,
+      9007199254740994,
+      5e-324,
+      1e21,
+      999999999999999900000,
+      -1.5,
+    ];
+    expect(canonicalJson(numbers, "finite")).toBe(
+      "[333333333.3333333,1e+30,4.5,0.002,1e-27,9007199254740994,5e-324,1e+21,999999999999999900000,-1.5]",
+    );
+    for (const bad of [-0, Number.NaN, Number.POSITIVE_INFINITY, "\ud800", undefined, { "\udc00": 1.5 }, [[-0]]])
+      expect(isCanonicalValue(bad, "finite")).toBe(false);
+    expect(isCanonicalValue([[1.5]])).toBe(false);
+    expect(isCanonicalValue([[1.5]], "finite")).toBe(true);
+  });
 });
 
 describe("parseManifest", () => {

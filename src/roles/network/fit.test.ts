@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import { newBlockPace, newFit } from "./fit.ts";
+
+describe("the batch that fits", () => {
+  it("is all while nothing is known, then what is done in 70 % of the time, and never less than one", () => {
+    const fit = newFit();
+    expect(fit.batch(10, 8, 1000)).toBe(8);
+    fit.took(4, 40); // 10 ms each
+    expect(fit.batch(10, 8, 1000)).toBe(7);
+    expect(fit.batch(10, 8, 5000)).toBe(8);
+    expect(fit.batch(10, 8, 20)).toBe(1);
+    expect(fit.batch(10, 8, 0)).toBe(8); // a clock that stands still knows nothing
+  });
+
+  it("shrinks after a round that came too late, and grows back as rounds go well", () => {
+    const fit = newFit();
+    fit.took(1, 10);
+    fit.late();
+    expect(fit.batch(10, 8, 1000)).toBe(4);
+    for (let i = 0; i < 8; i++) fit.took(40, 400);
+    expect(fit.batch(10, 8, 1000)).toBeGreaterThanOrEqual(6);
+  });
+
+  it("takes no notice of times that cannot be", () => {
+    const fit = newFit();
+    fit.took(1, Number.NaN);
+    fit.took(0, 0);
+    expect(fit.batch(10, 8, 1000)).toBe(8);
+  });
+});
+
+describe("the pace of blocks", () => {
+  it("is known after two, as the mean over all that were seen", () => {
+    const pace = newBlockPace();
+    pace.saw(10, 1000);
+    pace.saw(11, 2000);
+    expect(pace.blockMs()).toBeUndefined();
+    pace.saw(12, 3500);
+    pace.saw(12, 9000); // the same block again says nothing
+    expect(pace.blockMs()).toBe(1250);
+  });
+});

@@ -1,0 +1,199 @@
+/**
+ * The model as a fold: θ(r+1) is what the payloads that were accepted in round r make of θ(r), and nothing else (design D1). Trainers, validators
+ * and auditors all follow this way, from the chain's decisions and the blobs alone; whoever starts from a wrong state sees it in the next
+ * decision, which names the state root that most of the stake voted for.
+ */
+import { must } from "../../base/assert.ts";
+import { equalBytes } from "../../base/bytes.ts";
+import { SkeinError } from "../../base/errors.ts";
+import { fromHex, toHex } from "../../base/hash.ts";
+import type { Hash, RoundCommit, RoundDecision } from "../../chain/chain.ts";
+import { refusalName } from "../../chain/errors.ts";
+import { accountOf } from "../../chain/keys/account.ts";
+import { roundStart } from "../../chain/rounds.ts";
+import { exchange, type Offer } from "../../round/exchange.ts";
+import { contributionOf, decodePayload, type Fault, isFault, type Payload } from "../../round/payload.ts";
+import { selectContributors } from "../../round/select.ts";
+import { baseRound, exchangeSettings, payloadLimit } from "../../run/rules.ts";
+import { getBlob } from "../../store/blobs.ts";
+import { chainHash, type Node } from "./node.ts";
+
+/** Params, and the round before which they hold. */
+export interface State {
+  readonly round: number;
+  readonly params: Float32Array;
+  /** State roots by round, of this one and the one before where it is known: what payloads may start from. */
+  readonly roots: ReadonlyMap<number, Uint8Array>;
+}
+
+/** What a round did to the params. */
+export interface Applied {
+  readonly round: number;
+  /** Whose payloads moved the params, in order; empty in a null round. */
+  readonly uids: readonly number[];
+  readonly hashes: readonly Hash[];
+  /** Whom the votes accepted. */
+  readonly accepted: readonly number[];
+  readonly bytes: number;
+}
+
+/** The state root of a state. */
+export function rootOf({ round, roots }: State): Uint8Array {
+  return must(roots.get(round), "a state knows its root");
+}
+
+/** Blocks after a round's end in which validators decide it; then anybody does. */
+const PATIENCE_BLOCKS = 2;
+
+/**
+ * How round `round` was decided, once it is over: undefined where nobody has voted, which makes it a null round. Where votes wait to be
+ * counted and nobody counts them, this node does, from `turn` blocks after the round's end on.
+ */
+export async function decisionOf(
+  node: Node,
+  round: number,
+  turn: number = PATIENCE_BLOCKS,
+): Promise<RoundDecision | undefined> {
+  const { chain, runId, record, signer } = node;
+  const end = roundStart(record, round + 1);
+  for (let { block } = await chain.waitForBlock(end, node.signal); ; ) {
+    const decision = await chain.decision(runId, round);
+    if (decision !== undefined) return decision;
+    if ((await chain.votes(runId, round)).length === 0) return undefined;
+    if (signer !== undefined && block >= end + turn && (await decide(node, round))) continue;
+    ({ block } = await chain.waitForBlock(block + 1, node.signal));
+  }
+}
+
+/** Counts the votes; false where somebody else does so in a block that is still being made. */
+async function decide({ chain, signer, runId, log }: Node, round: number): Promise<boolean> {
+  try {
+    await chain.as(must(signer, "a key")).decideRound(runId, round);
+    log.event("decide", { round });
+    return true;
+  } catch (thrown) {
+    if (refusalName(thrown) !== "AlreadyDecided") throw thrown;
+    return false;
+  }
+}
+
+/** θ(r+1) from θ(r). Waits for the round's end. Throws SkeinError("checkpoint") where the votes name another root for θ(r). */
+export async function advance(node: Node, state: State, turn?: number): Promise<{ state: State; applied: Applied }> {
+  const { spec, means } = node;
+  const { round, params } = state;
+  const decision = await decisionOf(node, round, turn);
+  if (decision?.stateRoot !== undefined && decision.stateRoot !== chainHash(rootOf(state)))
+    throw desync(state, decision);
+  const selected = decision === undefined ? [] : await payloadsOf(node, state, decision);
+  const offers = selected.flatMap(({ offer }) => offer ?? []);
+  const bytes = selected.reduce((sum, each) => sum + each.bytes, 0);
+  const accepted = decision?.accepted ?? [];
+  if (decision === undefined || offers.length === 0) {
+    const roots = rootsAfter(state, rootOf(state));
+    return { state: { round: round + 1, params, roots }, applied: { round, uids: [], hashes: [], accepted, bytes } };
+  }
+  const seed = fromHex(decision.seed);
+  const done = exchange(params, node.layout, offers, exchangeSettings(spec), seed, means);
+  const byUid = new Map(selected.map(({ uid, hash }) => [uid, hash]));
+  const hashes = done.uids.map((uid) => must(byUid.get(uid), "a payload that was selected"));
+  return {
+    state: { round: round + 1, params: done.params, roots: rootsAfter(state, done.tree.root()) },
+    applied: { round, uids: done.uids, hashes, accepted, bytes },
+  };
+}
+
+function rootsAfter({ round, roots }: State, next: Uint8Array): ReadonlyMap<number, Uint8Array> {
+  const kept = roots.get(round);
+  return new Map([...(kept ? [[round, kept] as const] : []), [round + 1, next]]);
+}
+
+function desync({ round, roots }: State, { stateRoot }: RoundDecision): SkeinError {
+  const ours = toHex(must(roots.get(round), "a root"));
+  return new SkeinError("checkpoint", `this node's params before round ${round} are not those of the run`, {
+    details: `state root here ${ours}, by the validators' votes ${stateRoot?.slice(2)}`,
+    remedy: "start again: the node then takes a checkpoint or replays the run from its beginning",
+  });
+}
+
+interface Selected {
+  readonly uid: number;
+  readonly hash: Hash;
+  readonly bytes: number;
+  /** Absent where the payload does not decode: then it does so for nobody. */
+  readonly offer?: Offer;
+}
+
+/** The payloads that a decision selects, fetched and decoded. Waits, block by block, for those that cannot be had at the moment. */
+async function payloadsOf(node: Node, state: State, decision: RoundDecision): Promise<Selected[]> {
+  const { spec, chain, runId, log } = node;
+  const { round } = state;
+  const candidates = decision.accepted.map((uid, i) => {
+    const incentive = must(decision.incentives[i], "an incentive for each uid");
+    return { uid, incentive, newcomer: incentive === 0 };
+  });
+  const settings = exchangeSettings(spec);
+  const chosen = selectContributors(candidates, settings, fromHex(decision.seed));
+  if (chosen.length === 0) return [];
+  const commits = new Map((await chain.commits(runId, round)).map((commit) => [commit.uid, commit]));
+  const out: Selected[] = [];
+  for (const uid of chosen) {
+    const commit = must(commits.get(uid), `the commit of uid ${uid}`);
+    const bytes = await insistentBlob(node, commit, round);
+    const payload = decodeCommitted(node, state, commit, bytes);
+    const base = { uid, hash: commit.payloadHash, bytes: bytes.length };
+    if (isFault(payload)) {
+      log.event("unusable", { round, uid, fault: payload.fault });
+      out.push(base);
+      continue;
+    }
+    const candidate = must(
+      candidates.find((each) => each.uid === uid),
+      "a candidate",
+    );
+    out.push({ ...base, offer: { ...candidate, contribution: contributionOf(payload) } });
+  }
+  return out;
+}
+
+async function insistentBlob(node: Node, { uid, payloadHash }: RoundCommit, round: number): Promise<Uint8Array> {
+  for (;;) {
+    const found = await committedBlob(node, payloadHash);
+    if (found !== undefined) return found;
+    node.log.event("missing", { round, uid, hash: payloadHash.slice(2) });
+    const { block } = await node.chain.head();
+    await node.chain.waitForBlock(block + 1, node.signal);
+  }
+}
+
+/** The blob that a commit names, from whoever has it; undefined where nobody has at the moment. */
+export async function committedBlob(node: Node, payloadHash: Hash): Promise<Uint8Array | undefined> {
+  return getBlob(node.stores, payloadHash.slice(2), payloadLimit(node.spec));
+}
+
+/** Decodes what a commit names: for this run, round, uid, base state and hotkey. `state` is θ(round), with the root before it. */
+export function decodeCommitted(
+  node: Node,
+  state: Pick<State, "round" | "roots">,
+  { uid, hotkey }: RoundCommit,
+  bytes: Uint8Array,
+): Payload | Fault {
+  const { spec, runHash, body } = node;
+  const baseRoot = state.roots.get(baseRound(spec, state.round));
+  return decodePayload(bytes, {
+    runHash,
+    round: state.round,
+    uid,
+    ...(baseRoot === undefined ? {} : { baseRoot }),
+    layout: body,
+    signer: (address) => accountOf(chainAddress(address)) === hotkey,
+  });
+}
+
+function chainAddress(address: Uint8Array): Hash {
+  return `0x${toHex(address)}`;
+}
+
+/** Whether two states are the same. */
+export function sameState(a: State, b: State): boolean {
+  return a.round === b.round && equalBytes(rootOf(a), rootOf(b));
+}

@@ -1,0 +1,142 @@
+/**
+ * A peer's work in a round: H AdamW steps from the params that all start from, on the data that are dealt to its uid. The batch is as large as
+ * this machine can do in time.
+ */
+import { bytesOf } from "../../base/bytes.ts";
+import { SkeinError } from "../../base/errors.ts";
+import { sha256Stream } from "../../base/hash.ts";
+import { roundStart } from "../../chain/rounds.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { batchOf } from "../../evaluate/validation.ts";
+import { pseudoGradient } from "../../optim/outer.ts";
+import { learningRateAt } from "../../run/rules.ts";
+import { REJECTED_STEPS_MAX } from "../solo.ts";
+import type { BlockPace, Fit } from "./fit.ts";
+import { rootOf } from "./follower.ts";
+import { type ActingNode, roundSeed, stopped, uidOf } from "./node.ts";
+import type { Following } from "./sync.ts";
+import { type Memory, takeMoments } from "./trainer-state.ts";
+
+/** What a trainer is given beside its footing. */
+export interface TrainerOptions {
+  readonly node: ActingNode;
+  readonly engine: Engine;
+  /** Sequences of a step, at most; the run's unless given. */
+  readonly batch?: number;
+  /** Recompute the run from its first params instead of taking a checkpoint. */
+  readonly replay?: boolean;
+  /** Gets the hotkey a uid, where it has none or has lost it. */
+  readonly register: () => Promise<void>;
+}
+
+/** A trainer at work. */
+export interface Trainer extends TrainerOptions {
+  readonly following: Following;
+  readonly memory: Memory;
+  readonly fit: Fit;
+  readonly pace: BlockPace;
+  /** Uploads under way. */
+  revealing: Promise<void>;
+  payloads: number;
+  /** Whether another process was seen to commit with this hotkey. */
+  rivalled: boolean;
+}
+
+/** What the inner steps of a round came to. */
+export interface Work {
+  readonly round: number;
+  readonly uid: number;
+  readonly baseRoot: Uint8Array;
+  readonly delta: Float32Array;
+  readonly tokens: number;
+  readonly dataDigest: Uint8Array;
+  readonly loss: number;
+  readonly trainMs: number;
+}
+
+/** Finds out how fast this machine is, before it promises anything: one pass over one sequence, then one that counts. */
+export async function probe({ node, engine, fit }: Trainer): Promise<void> {
+  const { seqLen } = node.spec.inner;
+  const batch = await batchOf(node.dataset.split("train"), [0], seqLen);
+  await engine.gradients(batch); // warms up
+  const startMs = node.clock.monotonic();
+  await engine.gradients(batch);
+  fit.took(1, node.clock.monotonic() - startMs);
+}
+
+/** H steps from θ(base) on the peer's own data; undefined where it has no uid yet, or was too slow. */
+export async function innerSteps(trainer: Trainer, round: number): Promise<Work | undefined> {
+  const { node, engine, memory, fit, following } = trainer;
+  const { spec, clock, log } = node;
+  if (memory.pending?.round === round) return undefined; // made before a restart
+  const uid = await seat(trainer);
+  const { steps, seqLen, adamw } = spec.inner;
+  const seed = await roundSeed(node, round);
+  const { params } = following.state;
+  await engine.write("params", params);
+  const batch = await batchFor(trainer, round);
+  const data = sha256Stream();
+  const startMs = clock.monotonic();
+  let [lossSum, rejected] = [0, 0];
+  for (let step = 0; step < steps; step++) {
+    const slots = Array.from({ length: batch }, (_, slot) => node.assigned.at(round, uid, step, slot, seed).sequence);
+    const rows = await batchOf(node.dataset.split("train"), slots, seqLen);
+    data.update(bytesOf(rows.tokens));
+    const { loss, applied } = await engine.trainStep(rows, { ...adamw, lr: learningRateAt(spec, round, step) });
+    lossSum += loss;
+    rejected = applied ? 0 : rejected + 1;
+    if (rejected === REJECTED_STEPS_MAX) throw divergence(round);
+    log.event("step", { round, step: step + 1, steps, loss: Number.isFinite(loss) ? loss : null });
+    if (await tooLate(trainer, round)) {
+      fit.late();
+      log.event("late", { round, step: step + 1, steps, batch });
+      return undefined;
+    }
+  }
+  const trainMs = clock.monotonic() - startMs;
+  fit.took(steps * batch, trainMs);
+  await takeMoments(engine, memory);
+  const delta = pseudoGradient(params, await engine.read("params"));
+  const tokens = steps * batch * seqLen;
+  const baseRoot = rootOf(following.state);
+  return { round, uid, baseRoot, delta, tokens, dataDigest: data.digest(), loss: lossSum / steps, trainMs };
+}
+
+/** The hotkey's uid, which it gets where it has none. */
+async function seat({ node, register }: Trainer): Promise<number> {
+  const { account } = node.signer;
+  let uid = await uidOf(node, account);
+  if (uid === undefined) {
+    await register();
+    uid = await uidOf(node, account);
+  }
+  if (uid === undefined)
+    throw new SkeinError("chain", "the hotkey has no uid although it was registered", { remedy: "try again" });
+  if (uid < node.spec.uids) return uid;
+  throw new SkeinError("config", `uid ${uid} has no data: the run deals them to ${node.spec.uids} uids`, {
+    remedy: "ask the run's owner to set the subnet's maxUids to the run's uids",
+  });
+}
+
+async function batchFor({ node, pace, fit, batch }: Trainer, round: number): Promise<number> {
+  const { inner } = node.spec;
+  const { block } = await node.chain.head();
+  pace.saw(block, node.clock.monotonic());
+  const blocks = roundStart(node.record, round, "reveal") - block - 1;
+  return fit.batch(inner.steps, Math.min(inner.batch, batch ?? inner.batch), blocks * (pace.blockMs() ?? 1000));
+}
+
+/** Whether a commit of `round` sent now would come too late. */
+async function tooLate({ node, pace }: Trainer, round: number): Promise<boolean> {
+  if (stopped(node)) throw new SkeinError("interrupted", "stopped in a round");
+  const { block } = await node.chain.head();
+  pace.saw(block, node.clock.monotonic());
+  return block + 1 >= roundStart(node.record, round, "reveal");
+}
+
+function divergence(round: number): SkeinError {
+  const message = `loss or gradients were not finite in ${REJECTED_STEPS_MAX} steps in a row of round ${round}`;
+  return new SkeinError("diverged", message, {
+    remedy: "report it to the run's owner: its learning rate may be too high",
+  });
+}

@@ -1,0 +1,135 @@
+/**
+ * What every node of a run stands on, whatever it does: the run's document, the chain, the stores, a key, a log. All waiting is for blocks; the
+ * clock only measures how long work takes.
+ */
+import { concatBytes, utf8 } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
+import { SkeinError } from "../../base/errors.ts";
+import { fromHex, sha256, toHex } from "../../base/hash.ts";
+import type { Log } from "../../base/log/log.ts";
+import type { Random } from "../../base/random.ts";
+import type { Chain, ChainAccount, Hash, Head, RunRecord, Signer } from "../../chain/chain.ts";
+import { phaseAt, type RoundPhase, roundStart, specAt } from "../../chain/rounds.ts";
+import type { BodyLayout } from "../../codec/body.ts";
+import { type Assignment, assignment } from "../../data/assignment.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import { type ParamEntry, paramLayout } from "../../engine/shape.ts";
+import type { MeansKernel } from "../../round/means.ts";
+import { specHash } from "../../run/parse.ts";
+import { assignmentPlan, baseRound, bodyLayoutOf } from "../../run/rules.ts";
+import type { RunSpec } from "../../run/spec.ts";
+import type { Store } from "../../store/store.ts";
+
+/** What a node is given. */
+export interface NodeOptions {
+  readonly spec: RunSpec;
+  readonly runId: number;
+  readonly chain: Chain;
+  /** The hotkey. Onlookers have none. */
+  readonly signer?: Signer;
+  /** The store that all nodes share: a gateway, a folder, memory. */
+  readonly shared: Store;
+  /** More places where blobs may be found. */
+  readonly mirrors?: readonly Store[];
+  /** This node's own. */
+  readonly local: Store;
+  readonly dataset: Dataset;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** For salts; the machine's unless given. */
+  readonly random?: Random;
+  readonly means?: MeansKernel;
+  readonly signal?: AbortSignal;
+}
+
+/** A node's footing. */
+export interface Node extends NodeOptions {
+  /** sha256 of the spec, as payloads carry it and as the chain has it. */
+  readonly runHash: Uint8Array;
+  readonly record: RunRecord;
+  readonly layout: readonly ParamEntry[];
+  readonly body: BodyLayout;
+  readonly assigned: Assignment;
+  /** Where blobs are looked for, in this order. */
+  readonly stores: readonly Store[];
+}
+
+/** A node that holds a hotkey. */
+export interface ActingNode extends Node {
+  readonly signer: Signer;
+  readonly acting: ChainAccount;
+}
+
+/** Opens a node. Throws SkeinError("chain") where the chain knows no such run, "config" where it has another spec. */
+export async function openNode(options: NodeOptions): Promise<Node> {
+  const { spec, runId, chain, dataset, shared, mirrors = [], local } = options;
+  const hash = specHash(spec);
+  const record = await chain.run(runId);
+  if (!record.specs.some((each) => each.specHash === `0x${hash}`)) {
+    throw new SkeinError("config", `run ${runId} on chain ${chain.chainId} has another spec than this one`, {
+      details: `this spec: ${hash}\non chain: ${specAt(record.specs, 0).slice(2)}`,
+      remedy: "ask the run's owner for a new join link",
+    });
+  }
+  const layout = paramLayout(spec.model);
+  const sequences = dataset.split("train").sequences(spec.inner.seqLen);
+  return {
+    ...options,
+    runHash: fromHex(hash),
+    record,
+    layout,
+    body: bodyLayoutOf(spec),
+    assigned: assignment(assignmentPlan(spec, sequences)),
+    stores: [local, shared, ...mirrors],
+  };
+}
+
+/** The same node with the hands of its key. */
+export function acting(node: Node): ActingNode {
+  const { signer, chain } = node;
+  if (signer === undefined) throw new SkeinError("usage", "this takes a hotkey");
+  return { ...node, signer, acting: chain.as(signer) };
+}
+
+/** Where the run stands in the newest block; undefined before its first round. */
+export async function whereNow(node: Node): Promise<(RoundPhase & { readonly head: Head }) | undefined> {
+  const head = await node.chain.head();
+  const at = phaseAt(node.record, head.block);
+  return at && { ...at, head };
+}
+
+/** Waits for the first block of a round, or of one of its phases. Throws SkeinError("interrupted"). */
+export function reached(node: Node, round: number, phase: "train" | "reveal" | "vote" = "train"): Promise<Head> {
+  return node.chain.waitForBlock(roundStart(node.record, round, phase), node.signal);
+}
+
+/** What the round's data are dealt by: the hash of the first block of the round that its params are those of. Nobody knew it before. */
+export async function roundSeed(node: Node, round: number): Promise<string> {
+  const block = roundStart(node.record, baseRound(node.spec, round));
+  const hash = await node.chain.blockHash(block);
+  if (hash !== undefined) return hash;
+  throw new SkeinError("chain", `the node has no block ${block} any more, or not yet`, {
+    remedy: "ask another node of this chain: --rpc",
+  });
+}
+
+/** The uid of a hotkey in the run's subnet, now. */
+export async function uidOf(node: Node, hotkey: Hash): Promise<number | undefined> {
+  const { neurons } = await node.chain.metagraph(node.record.netuid);
+  return neurons.find((neuron) => neuron.hotkey === hotkey)?.uid;
+}
+
+/** A seed for drawing: sha256 over texts and a block hash. */
+export function drawSeed(what: string, hash: Hash): string {
+  return toHex(sha256(concatBytes([utf8(`${what} `), utf8(hash)])));
+}
+
+/** 32 bytes as the chain writes them. */
+export function chainHash(bytes: Uint8Array): Hash {
+  return `0x${toHex(bytes)}`;
+}
+
+/** Whether the node was asked to stop. */
+export function stopped(node: Node): boolean {
+  return node.signal?.aborted === true;
+}

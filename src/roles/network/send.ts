@@ -1,0 +1,119 @@
+/**
+ * How work leaves a peer: compressed and signed, kept on the disk, promised on chain by its hash, and uploaded once the commits are closed, when
+ * nobody can copy it any more.
+ */
+import { messageOf, SkeinError } from "../../base/errors.ts";
+import { sha256 } from "../../base/hash.ts";
+import { refusalName } from "../../chain/errors.ts";
+import { roundStart } from "../../chain/rounds.ts";
+import { bodyEncoder } from "../../codec/body.ts";
+import { compressor } from "../../codec/feedback.ts";
+import { signedPayload, unsignedPayload } from "../../round/payload.ts";
+import { blobKey, putBlob } from "../../store/blobs.ts";
+import type { Trainer, Work } from "./inner.ts";
+import { type ActingNode, chainHash, reached } from "./node.ts";
+import { type Pending, saveTrainer } from "./trainer-state.ts";
+
+/** Compresses and signs the work, keeps it, promises it on chain, and uploads it when the time has come. */
+export async function send(trainer: Trainer, work: Work): Promise<void> {
+  const { node, memory, following } = trainer;
+  const { round, uid } = work;
+  const bytes = await payloadOf(trainer, work);
+  const hash = chainHash(sha256(bytes));
+  memory.pending = { round, uid, hash };
+  await putBlob(node.local, bytes);
+  await saveTrainer(node, following.state, memory);
+  const { tokens, loss, trainMs } = work;
+  node.log.event("payload", {
+    round,
+    uid,
+    hash: hash.slice(2),
+    bytes: bytes.length,
+    tokens,
+    loss,
+    trainMs: Math.round(trainMs),
+  });
+  await promise(trainer, memory.pending);
+}
+
+async function payloadOf({ node, memory }: Trainer, work: Work): Promise<Uint8Array> {
+  const { round, uid, baseRoot, delta, tokens, dataDigest } = work;
+  const { compress } = compressor(node.spec.codec);
+  const encoder = bodyEncoder(node.body);
+  memory.next.set(memory.residual);
+  for (const { dims, offset, length } of node.layout) {
+    encoder.add(compress(dims, delta.subarray(offset, offset + length), memory.next.subarray(offset, offset + length)));
+  }
+  const header = {
+    runHash: node.runHash,
+    round,
+    uid,
+    baseRoot,
+    tokens,
+    dataDigest,
+    workCommitment: new Uint8Array(32),
+  };
+  const unsigned = unsignedPayload(header, encoder.finish(), node.body);
+  return signedPayload(unsigned, await node.signer.sign(sha256(unsigned)));
+}
+
+/** Commits a payload and reveals it in the background. Where its time is over, nothing happens: the round counts without it. */
+export async function promise(trainer: Trainer, pending: Pending): Promise<void> {
+  if (!(await committed(trainer, pending))) return;
+  trainer.payloads += 1;
+  const before = trainer.revealing;
+  trainer.revealing = before.then(() => reveal(trainer, pending));
+}
+
+async function committed(trainer: Trainer, { round, uid, hash }: Pending): Promise<boolean> {
+  const { node } = trainer;
+  const { acting, chain, runId, record, log, signer } = node;
+  const standing = (await chain.commits(runId, round)).find((commit) => commit.uid === uid);
+  if (standing?.payloadHash === hash) return true;
+  if (trainer.rivalled || standing?.hotkey === signer.account) throw rivalry(node, round);
+  try {
+    const { block } = await acting.commitPayload(runId, round, hash);
+    log.event("commit", {
+      round,
+      uid,
+      hash: hash.slice(2),
+      block,
+      blocksLeft: roundStart(record, round, "reveal") - block,
+    });
+    return true;
+  } catch (thrown) {
+    const refused = refusalName(thrown);
+    if (refused !== "CommitsClosed" && refused !== "HotKeyNotRegisteredInSubNet") throw thrown;
+    log.event("late", { round, uid, why: messageOf(thrown) });
+    return false;
+  }
+}
+
+/** Uploads what was committed, once nobody can copy it any more. A trainer that is asked to stop still does this. */
+async function reveal(trainer: Trainer, { round, uid, hash }: Pending): Promise<void> {
+  const { node } = trainer;
+  const { signal: _signal, ...patient } = node;
+  try {
+    const bytes = await node.local.get(blobKey(hash.slice(2)));
+    if (bytes === undefined) return; // uploaded before a restart
+    await reached(patient, round, "reveal");
+    const standing = (await node.chain.commits(node.runId, round)).find((commit) => commit.uid === uid);
+    trainer.rivalled = standing?.hotkey === node.signer.account && standing.payloadHash !== hash;
+    await putBlob(node.shared, bytes);
+    await node.local.delete(blobKey(hash.slice(2)));
+    node.log.event("reveal", { round, uid, bytes: bytes.length });
+  } catch (thrown) {
+    node.log.event("reveal-failed", { round, uid, why: messageOf(thrown) });
+  }
+}
+
+function rivalry({ signer }: ActingNode, round: number): SkeinError {
+  return new SkeinError(
+    "config",
+    `another process trains with this hotkey: it has committed too, up to round ${round}`,
+    {
+      details: `hotkey ${signer.address}`,
+      remedy: "stop the other one, or give this one a hotkey of its own: --hotkey",
+    },
+  );
+}

@@ -1,0 +1,138 @@
+/**
+ * How a node comes to the params of now: from what it saved, from a checkpoint that a validator published, or from the first params, and then
+ * by replay of the rounds since. All three end in the same bits; which is taken is a matter of bytes to fetch. Nobody is believed: a
+ * checkpoint counts only if its state root is the one that most of the stake voted for.
+ */
+import { must } from "../../base/assert.ts";
+import { messageOf, SkeinError } from "../../base/errors.ts";
+import { fromHex, toHex } from "../../base/hash.ts";
+import { fetchCheckpoint, isCheckpointFault } from "../../checkpoint/shared/fetch.ts";
+import { paramCount } from "../../engine/shape.ts";
+import { initParams } from "../../model/init.ts";
+import { stateRoot } from "../../round/state-root.ts";
+import { baseRound, roundsOf } from "../../run/rules.ts";
+import { decodeNews, NEWS_BYTES_MAX, newsPrefix } from "../../store/news.ts";
+import { type Applied, advance, rootOf, type State } from "./follower.ts";
+import { type Node, reached, whereNow } from "./node.ts";
+
+/** Rounds that are replayed rather than skipped by fetching a checkpoint: some ten rounds of payloads have a checkpoint's bytes. */
+const REPLAY_ROUNDS = 10;
+
+/** Where a node started from. */
+export type Origin = "saved" | "checkpoint" | "genesis";
+
+/** A state to go on from. */
+export interface Start {
+  readonly state: State;
+  readonly from: Origin;
+}
+
+/** The params before round 0. Throws SkeinError("config") where they are not those that the run promises. */
+export function genesisState({ spec }: Node): State {
+  const params = initParams(spec.model, spec.seed);
+  const root = stateRoot(params);
+  if (toHex(root) !== spec.genesisRoot) {
+    throw new SkeinError("config", "the first params of this run are not those that its seed gives", {
+      details: `state root ${toHex(root)}, the spec says ${spec.genesisRoot}`,
+      remedy: "ask the run's owner: the run.json was edited, or made by another version of skein",
+    });
+  }
+  return { round: 0, params, roots: new Map([[0, root]]) };
+}
+
+/**
+ * The best state to begin with. `saved` is this node's own, if it has one; with `replay` the whole run is recomputed from its first params.
+ */
+export async function startingState(
+  node: Node,
+  { saved, replay = false }: { readonly saved?: State | undefined; readonly replay?: boolean } = {},
+): Promise<Start> {
+  const now = (await whereNow(node))?.round ?? 0;
+  const known: Start | undefined = saved && { state: saved, from: "saved" };
+  if (replay || now - (saved?.round ?? 0) <= REPLAY_ROUNDS)
+    return known ?? { state: genesisState(node), from: "genesis" };
+  const fetched = await newestCheckpoint(node, now, saved?.round ?? 0);
+  if (fetched) return { state: fetched, from: "checkpoint" };
+  return known ?? { state: genesisState(node), from: "genesis" };
+}
+
+/** The newest checkpoint of a round in (after, before) that is what most of the stake voted for. */
+async function newestCheckpoint(node: Node, before: number, after: number): Promise<State | undefined> {
+  const { spec, stores, runHash, log } = node;
+  for (const { round, hash } of await publishedCheckpoints(node)) {
+    if (round >= before || round <= after) continue;
+    const root = await votedRoot(node, round);
+    if (root === undefined) continue;
+    const expected = { specHash: toHex(runHash), round, root, paramCount: paramCount(spec.model) };
+    try {
+      const params = await fetchCheckpoint(stores, hash, expected, (done, all) => {
+        log.event("checkpoint-fetch", { round, done, all });
+      });
+      if (!isCheckpointFault(params)) return { round, params, roots: await rootsAt(node, round, root) };
+      log.event("checkpoint-fault", { round, hash, fault: params.fault });
+    } catch (thrown) {
+      if (!(thrown instanceof SkeinError) || thrown.code === "interrupted") throw thrown;
+      log.event("checkpoint-fault", { round, hash, fault: messageOf(thrown) });
+    }
+  }
+  return undefined;
+}
+
+/** Checkpoints that anybody says there are, newest first. */
+async function publishedCheckpoints({ shared }: Node): Promise<readonly { round: number; hash: string }[]> {
+  const out: { round: number; hash: string }[] = [];
+  for (const key of (await shared.list(newsPrefix("checkpoint"))).slice(0, 256)) {
+    const bytes = await shared.get(key, { start: 0, end: NEWS_BYTES_MAX });
+    const record = bytes && decodeNews(bytes);
+    if (record && !("fault" in record)) out.push({ round: record.round, hash: record.hash });
+  }
+  return out.sort((a, b) => b.round - a.round);
+}
+
+/** The state root before `round` that the votes named, if they did. */
+async function votedRoot({ chain, runId }: Node, round: number): Promise<Uint8Array | undefined> {
+  const decision = await chain.decision(runId, round);
+  return decision?.stateRoot && fromHex(decision.stateRoot);
+}
+
+async function rootsAt(node: Node, round: number, root: Uint8Array): Promise<ReadonlyMap<number, Uint8Array>> {
+  const base = baseRound(node.spec, round);
+  const before = base < round ? await votedRoot(node, base) : undefined;
+  return new Map([...(before ? [[base, before] as const] : []), [round, root]]);
+}
+
+/** A node's params, moving with the run. */
+export interface Following {
+  readonly node: Node;
+  state: State;
+  /** Told after every round, in order, before the next. */
+  readonly onApplied?: (applied: Applied) => Promise<void>;
+  /** Blocks after a round's end before this node counts its votes. */
+  readonly turn?: number;
+}
+
+/**
+ * Waits for the first block of `round` and moves `following` to θ(round). A node whose params turn out to be others than the run's starts over
+ * from a checkpoint or from the beginning, once. Throws SkeinError("interrupted").
+ */
+export async function follow(following: Following, round: number): Promise<void> {
+  const { node } = following;
+  await reached(node, round);
+  for (let resynced = false; following.state.round < Math.min(round, roundsOf(node.spec)); ) {
+    try {
+      const { state, applied } = await advance(node, following.state, following.turn);
+      following.state = state;
+      const root = toHex(rootOf(state));
+      const { uids, accepted, bytes } = applied;
+      node.log.event("applied", { round: applied.round, uids, accepted, bytes, root });
+      await following.onApplied?.(applied);
+    } catch (thrown) {
+      if (resynced || !(thrown instanceof SkeinError) || thrown.code !== "checkpoint") throw thrown;
+      resynced = true;
+      node.log.event("resync", { round: following.state.round, why: thrown.message, details: thrown.details ?? "" });
+      const { state, from } = await startingState(node);
+      following.state = state;
+      node.log.event("start", { from, round: state.round, root: toHex(must(state.roots.get(state.round), "a root")) });
+    }
+  }
+}

@@ -1,0 +1,97 @@
+/** A trainer's file: whole round trips, and every kind of damage. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { toyNetwork } from "../../../test/helpers/network.ts";
+import { SkeinError } from "../../base/errors.ts";
+import { paramCount } from "../../engine/shape.ts";
+import { stateRoot } from "../../round/state-root.ts";
+import { memoryStore } from "../../store/memory.ts";
+import { type ActingNode, acting } from "./node.ts";
+import { loadTrainer, newMemory, saveTrainer, settle } from "./trainer-state.ts";
+
+const KEY = "trainer.safetensors";
+
+async function saved(): Promise<{ node: ActingNode; bytes: Uint8Array }> {
+  const network = await toyNetwork();
+  const node = acting(await network.node("t1", { local: memoryStore() }));
+  const params = Float32Array.from({ length: paramCount(node.spec.model) }, (_, i) => i / 7);
+  const memory = newMemory(params.length);
+  memory.residual.fill(1);
+  memory.next.fill(2);
+  memory.m.fill(3);
+  memory.optimizerSteps = 12;
+  memory.pending = { round: 4, uid: 2, hash: `0x${"ab".repeat(32)}` };
+  await saveTrainer(node, { round: 4, params, roots: new Map([[4, stateRoot(params)]]) }, memory);
+  return { node, bytes: (await node.local.get(KEY)) as Uint8Array };
+}
+
+describe("a trainer's file", () => {
+  it("gives back what was saved", async () => {
+    const { node } = await saved();
+    const loaded = await loadTrainer(node);
+    expect(loaded?.state.round).toBe(4);
+    expect(loaded?.state.params[7]).toBe(1);
+    expect(loaded?.memory.pending).toEqual({ round: 4, uid: 2, hash: `0x${"ab".repeat(32)}` });
+    expect([loaded?.memory.residual[0], loaded?.memory.next[0], loaded?.memory.m[9]]).toEqual([1, 2, 3]);
+    expect(loaded?.memory.optimizerSteps).toBe(12);
+  });
+
+  it("is refused where it is another hotkey's", async () => {
+    const { bytes } = await saved();
+    const network = await toyNetwork();
+    const local = memoryStore();
+    await local.put(KEY, bytes);
+    const other = acting(await network.node("t2", { local }));
+    await expect(loadTrainer(other)).rejects.toThrow(/another run or another hotkey/);
+  });
+
+  it("is refused, and nothing else happens, where any of its bytes are other ones", async () => {
+    const { node, bytes } = await saved();
+    await fc.assert(
+      fc.asyncProperty(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), async (at, flip) => {
+        await node.local.put(
+          KEY,
+          bytes.map((byte, i) => (i === at ? byte ^ flip : byte)),
+        );
+        await expect(loadTrainer(node)).rejects.toThrow(SkeinError);
+      }),
+      { numRuns: 150 },
+    );
+    await node.local.put(KEY, bytes.subarray(0, 1000));
+    await expect(loadTrainer(node)).rejects.toThrow(SkeinError);
+  });
+});
+
+describe("error feedback", () => {
+  const applied = (round: number, hashes: readonly `0x${string}`[]) => ({
+    round,
+    uids: [],
+    hashes,
+    accepted: [],
+    bytes: 0,
+  });
+  const withPending = () => {
+    const memory = newMemory(1);
+    memory.residual[0] = 1;
+    memory.next[0] = 2;
+    memory.pending = { round: 3, uid: 0, hash: "0xaa" };
+    return memory;
+  };
+
+  it("moves on where the payload was applied, and stays where it was not", () => {
+    const yes = withPending();
+    settle(yes, applied(3, ["0xbb", "0xaa"]));
+    expect([yes.residual[0], yes.pending]).toEqual([2, undefined]);
+    const no = withPending();
+    settle(no, applied(3, ["0xbb"]));
+    expect([no.residual[0], no.pending]).toEqual([1, undefined]);
+  });
+
+  it("waits for its own round, and stays where that was missed", () => {
+    const memory = withPending();
+    settle(memory, applied(2, ["0xaa"]));
+    expect(memory.pending).toBeDefined();
+    settle(memory, applied(4, ["0xaa"]));
+    expect([memory.residual[0], memory.pending]).toEqual([1, undefined]);
+  });
+});

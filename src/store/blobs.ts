@@ -1,0 +1,59 @@
+/**
+ * Blobs that are named by their sha256. Whoever knows the hash can take the bytes from anybody: a mirror that gives wrong ones is passed over,
+ * and that is never the fault of the peer who made them.
+ */
+import { assert } from "../base/assert.ts";
+import { messageOf, SkeinError } from "../base/errors.ts";
+import { sha256Hex } from "../base/hash.ts";
+import type { Store } from "./store.ts";
+
+/** What all keys of blobs begin with. */
+export const BLOBS_PREFIX = "blobs/";
+
+/** The key of the blob with the sha256 `hash`, 64 lower-case hex digits: "blobs/ab/abcd…". */
+export function blobKey(hash: string): string {
+  assert(/^[0-9a-f]{64}$/.test(hash), "a blob's hash has 64 hex digits in lower case");
+  return `${BLOBS_PREFIX}${hash.slice(0, 2)}/${hash}`;
+}
+
+/** The hash in a blob's key; undefined where `key` is not exactly one. Takes any text. */
+export function blobHash(key: string): string | undefined {
+  const [, folder, hash] = /^blobs\/([0-9a-f]{2})\/([0-9a-f]{64})$/.exec(key) ?? [];
+  return hash !== undefined && hash.slice(0, 2) === folder ? hash : undefined;
+}
+
+/** Stores `bytes` under their hash, which it gives back. Rejects with SkeinError("store"). */
+export async function putBlob(store: Store, bytes: Uint8Array): Promise<string> {
+  const hash = sha256Hex(bytes);
+  await store.putIfAbsent(blobKey(hash), bytes);
+  return hash;
+}
+
+/** Told of a mirror, by its place in the list, that failed or gave something else than the blob. */
+export type OnBadMirror = (index: number, problem: string) => void;
+
+/**
+ * The blob with that hash from the first of `stores` that has it whole and right; undefined where none has. Takes at most `maxBytes` from each; a
+ * longer blob counts as wrong. Rejects only where the work was interrupted.
+ */
+export async function getBlob(
+  stores: readonly Store[],
+  hash: string,
+  maxBytes: number,
+  onBadMirror: OnBadMirror = () => undefined,
+): Promise<Uint8Array | undefined> {
+  const key = blobKey(hash);
+  for (const [index, store] of stores.entries()) {
+    try {
+      const bytes = await store.get(key, { start: 0, end: maxBytes + 1 });
+      if (bytes === undefined) continue;
+      if (bytes.length > maxBytes) onBadMirror(index, `more than ${maxBytes} bytes`);
+      else if (sha256Hex(bytes) !== hash) onBadMirror(index, "other bytes than the hash says");
+      else return bytes;
+    } catch (thrown) {
+      if (thrown instanceof SkeinError && thrown.code === "interrupted") throw thrown;
+      onBadMirror(index, messageOf(thrown));
+    }
+  }
+  return undefined;
+}

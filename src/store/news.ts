@@ -1,0 +1,135 @@
+/**
+ * News: where a blob's hash must be told rather than known, a small signed record under a name that its author alone may write. The store has
+ * one for each kind and account, the newest; its round never goes down. A record proves who wrote it wherever it is found, and nothing else: what it
+ * points to is verified by whoever reads that.
+ *
+ * The bytes are JSON in one form (RFC 8785). Decoding takes any bytes and gives a record or a fault.
+ */
+import { assert } from "../base/assert.ts";
+import { equalBytes, fromUtf8, utf8 } from "../base/bytes.ts";
+import { fromHex, sha256, toHex } from "../base/hash.ts";
+import { NEWS_BYTES_MAX } from "../base/limits.ts";
+import { recoverAddress, SIGNATURE_BYTES } from "./signature.ts";
+import type { Store } from "./store.ts";
+
+export { NEWS_BYTES_MAX };
+
+/** What there is news of: a validator's newest checkpoint (the hash of its manifest), its newest report on a round. */
+export const NEWS_KINDS = ["checkpoint", "report"] as const;
+/** A kind of news. */
+export type NewsKind = (typeof NEWS_KINDS)[number];
+
+/** What all keys of news begin with. */
+export const NEWS_PREFIX = "news/";
+
+/** What somebody tells. */
+export interface News {
+  readonly kind: NewsKind;
+  readonly round: number;
+  /** Of the blob: 64 lower-case hex digits. */
+  readonly hash: string;
+  /** Who tells it: 0x and 64 lower-case hex digits. */
+  readonly account: string;
+  /** Milliseconds since 1970, by the author's clock; nothing may depend on it. */
+  readonly time?: number;
+}
+
+/** News, signed. */
+export interface NewsRecord extends News {
+  /** r ‖ s ‖ v in lower-case hex, v 27 or 28, over `newsDigest`. */
+  readonly signature: string;
+}
+
+/** Everything that can be wrong with a record's bytes. */
+export interface NewsFault {
+  readonly fault: "too long" | "not JSON" | "not a record" | "not in its one form";
+}
+
+/** What the keys of one kind begin with. */
+export function newsPrefix(kind: NewsKind): string {
+  return `${NEWS_PREFIX}${kind}/`;
+}
+
+/** Where an account's news of one kind is. */
+export function newsKey({ kind, account }: Pick<News, "kind" | "account">): string {
+  return `${newsPrefix(kind)}${account.slice(2)}`;
+}
+
+/** Kind and account that a key is for; undefined where it is no key of news. Takes any text. */
+export function newsOfKey(key: string): Pick<News, "kind" | "account"> | undefined {
+  const [, word, account] = /^news\/([a-z]+)\/([0-9a-f]{64})$/.exec(key) ?? [];
+  const kind = NEWS_KINDS.find((each) => each === word);
+  return kind === undefined ? undefined : { kind, account: `0x${account}` };
+}
+
+/** What is signed: the sha256 of the fields as lines of text. */
+export function newsDigest({ kind, round, hash, account, time }: News): Uint8Array {
+  return sha256(utf8(["skein news", kind, round, hash, account, time ?? ""].join("\n")));
+}
+
+/** The record's bytes. */
+export function encodeNews({ kind, round, hash, account, signature, time }: NewsRecord): Uint8Array {
+  const timed = time === undefined ? {} : { time };
+  const bytes = utf8(JSON.stringify({ account, hash, kind, round, signature, ...timed })); // names in canonical order
+  assert(bytes.length <= NEWS_BYTES_MAX, "a record is small");
+  return bytes;
+}
+
+/** The record in a stranger's bytes. Its signature has the right form; whether it is the account's, `isAuthentic` tells. */
+export function decodeNews(bytes: Uint8Array): NewsRecord | NewsFault {
+  if (bytes.length > NEWS_BYTES_MAX) return { fault: "too long" };
+  let json: unknown;
+  try {
+    json = JSON.parse(fromUtf8(bytes));
+  } catch {
+    return { fault: "not JSON" };
+  }
+  const record = recordOf(json);
+  if (record === undefined) return { fault: "not a record" };
+  return equalBytes(encodeNews(record), bytes) ? record : { fault: "not in its one form" };
+}
+
+function recordOf(json: unknown): NewsRecord | undefined {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return undefined;
+  const fields = new Map<string, unknown>(Object.entries(json));
+  const hex = (name: string, pattern: RegExp): string | undefined => {
+    const value = fields.get(name);
+    return typeof value === "string" && pattern.test(value) ? value : undefined;
+  };
+  const kind = NEWS_KINDS.find((each) => each === fields.get("kind"));
+  const [round, time] = [fields.get("round"), fields.get("time")];
+  const hash = hex("hash", /^[0-9a-f]{64}$/);
+  const account = hex("account", /^0x[0-9a-f]{64}$/);
+  const signature = hex("signature", /^[0-9a-f]{130}$/);
+  if (!kind || !hash || !account || !signature || !isCount(round)) return undefined;
+  if (time !== undefined && !isCount(time)) return undefined;
+  return { kind, round, hash, account, signature, ...(time === undefined ? {} : { time }) };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
+}
+
+/** Whether the account signed the record. `accountOf` tells the account of a 20-byte address. */
+export function isAuthentic(record: NewsRecord, accountOf: (address: Uint8Array) => string): boolean {
+  const address = recoverAddress(newsDigest(record), fromHex(record.signature));
+  return address !== undefined && accountOf(address) === record.account;
+}
+
+/** Signs `news` with the key of its account. */
+export async function signNews(news: News, sign: (digest: Uint8Array) => Promise<Uint8Array>): Promise<NewsRecord> {
+  const signature = await sign(newsDigest(news));
+  assert(signature.length === SIGNATURE_BYTES, "a signature has 65 bytes");
+  return { ...news, signature: toHex(signature) };
+}
+
+/** Signs and publishes `news`. Rejects with SkeinError("store"), also where the store has news of a later round. */
+export async function putNews(
+  store: Store,
+  news: News,
+  sign: (digest: Uint8Array) => Promise<Uint8Array>,
+): Promise<NewsRecord> {
+  const record = await signNews(news, sign);
+  await store.put(newsKey(record), encodeNews(record));
+  return record;
+}
