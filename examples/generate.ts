@@ -1,7 +1,7 @@
-/** Text from a checkpoint, piece by piece as it comes. Give it a run folder: node examples/generate.ts .skein/nano "To install" */
+/** Text from a checkpoint, piece by piece as it comes. Give it a run folder: node examples/generate.ts .skein/up/model "To install" */
 import { folderStore, generate, latestCheckpoint, loadCheckpoint, loadTokenizer, openEngine } from "skein/node";
 
-const [folder = ".skein/nano", prompt = "The"] = process.argv.slice(2);
+const [folder = ".skein/up/model", prompt = "The"] = process.argv.slice(2);
 const store = folderStore(folder);
 const found = await latestCheckpoint(store);
 const tokenizerJson = await store.get("tokenizer.json");

@@ -80,6 +80,9 @@ export { type InitPiece, initParams, initTensors } from "./model/init.ts";
 export { PRESET_NAMES, PRESETS, type Preset, type PresetName, presetNamed, withVocab } from "./model/presets.ts";
 export { learningRate, type Schedule, withSteps } from "./optim/schedule.ts";
 export { type CohortConfig, type CohortOptions, type CohortResult, trainCohort } from "./roles/cohort.ts";
+export { acting, type NodeOptions, openNode } from "./roles/network/node.ts";
+export { runTrainer, type TrainerEnd, type TrainerOptions } from "./roles/network/trainer.ts";
+export { runValidator, type ValidatorEnd, type ValidatorOptions } from "./roles/network/validator.ts";
 export {
   type SoloConfig,
   type SoloHooks,
@@ -92,5 +95,12 @@ export { AGGREGATION_NAMES, AGGREGATIONS, type Aggregation } from "./round/aggre
 export { exchange, exchangeThrough } from "./round/exchange.ts";
 export { contributionOf, decodePayload, encodePayload, type Fault, isFault, type Payload } from "./round/payload.ts";
 export { stateRoot, stateTreeBuilder, verifyPiece } from "./round/state-root.ts";
+export { linkOf, parseLink, type RunInfo } from "./run/link.ts";
+export { parseSpec, readSpecText, specBytes, specHash } from "./run/parse.ts";
+export { makeSpec, RUN_PRESETS } from "./run/presets.ts";
+export type { RunSpec } from "./run/spec.ts";
+export { gainScoring, type Scoring } from "./score/scoring.ts";
+export { getBlob, putBlob } from "./store/blobs.ts";
+export { httpStore } from "./store/http.ts";
 export { memoryStore } from "./store/memory.ts";
 export type { ByteRange, Store } from "./store/store.ts";

@@ -12,6 +12,7 @@
  * await engine.close();
  */
 
+export { fileLog } from "./base/log/file.node.ts";
 export { type KeyFolder, keyFolder } from "./chain/keys/keys.node.ts";
 export { contractsGenesis } from "./chain/local/genesis.node.ts";
 export { type LocalChain, type LocalChainOptions, startLocalChain } from "./chain/local/local.node.ts";
@@ -23,6 +24,7 @@ export {
 } from "./data/default-corpus.node.ts";
 export { type FileOptions, fileDocuments, findFiles } from "./data/files.node.ts";
 export { describeEngines, type EngineName, type EngineReport, openEngine, planMemory } from "./engine/open.node.ts";
+export { type Gateway, startGateway } from "./gateway/gateway.node.ts";
 export * from "./index.ts";
 export { bestMeans } from "./round/native/native.node.ts";
 export { folderStore } from "./store/folder.node.ts";

@@ -2,19 +2,20 @@
 import { Command } from "commander";
 import { must } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
-import { seededRandom } from "../base/random.ts";
-import type { Engine, EngineOptions } from "../engine/engine.ts";
-import { describeEngines, type EngineName, openEngine, planMemory } from "../engine/open.node.ts";
+import type { EngineOptions } from "../engine/engine.ts";
+import { describeEngines, type EngineName, planMemory } from "../engine/open.node.ts";
 import { paramCount } from "../engine/shape.ts";
 import { trainFlopsPerToken } from "../model/count.ts";
-import { INIT_STD, sumOfTwelve } from "../model/init.ts";
 import { PRESET_NAMES, PRESETS, type Preset } from "../model/presets.ts";
+import { checkRun } from "./node/checkup.ts";
 import { bytesMaxOf, type Machine, settingsThatFit, thisMachine } from "./shared/machine.ts";
 import { type SharedOptions, withEngine, withJson } from "./shared/options.ts";
+import { measureSpeed } from "./shared/speed.ts";
 import { bytes, count, duration, processTerminal, short, type Terminal, table } from "./shared/terminal.ts";
 
 interface DoctorOptions extends SharedOptions {
   readonly quick?: boolean;
+  readonly rpc?: string;
 }
 
 /** Whether and how a preset can be trained here. */
@@ -33,8 +34,6 @@ interface Verdict {
 /** Milliseconds that all measurements together may take, about. */
 const BUDGET_MS = 60_000;
 const QUICK_BUDGET_MS = 8_000;
-/** The random values that a probe's params repeat. */
-const PATTERN_LENGTH = 1 << 16;
 
 /** The verb `doctor`. */
 export function doctorCommand(): Command {
@@ -43,22 +42,30 @@ export function doctorCommand(): Command {
     .description(
       "Says what this machine is, which engines work on it and why others do not, how many tokens a second it " +
         "trains of each preset (measured where that takes seconds, estimated from the measurements otherwise), and " +
-        "the largest preset that fits in its memory.",
+        "the largest preset that fits in its memory. With a join link: whether it can join that run, and what it would do there.",
     )
+    .argument("[link]", "a run's join link")
+    .option("--rpc <url>", "with a link: a node of the run's chain (default: through the gateway)")
     .option("--quick", "measure for seconds instead of a minute")
     .addHelpText(
       "after",
-      "\nExamples:\n  skein doctor\n  skein doctor --engine wasm --threads 1\n  skein doctor --quick --json",
+      "\nExamples:\n  skein doctor\n  skein doctor --engine wasm --threads 1\n  skein doctor --quick --json\n" +
+        "  skein doctor http://192.0.2.7:8640/r/5f0c…",
     );
   return withJson(withEngine(command)).action(doctor);
 }
 
-async function doctor(options: DoctorOptions): Promise<void> {
+async function doctor(link: string | undefined, options: DoctorOptions): Promise<void> {
   const terminal = processTerminal(options.json === true);
   const machine = thisMachine();
   tellMachine(machine, terminal);
-  await tellEngines(terminal);
   const threads = options.threads ?? machine.cores;
+  if (link !== undefined) {
+    const budgetMs = options.quick === true ? QUICK_BUDGET_MS : BUDGET_MS;
+    const { engine, rpc } = options;
+    return checkRun({ link, rpc, engine, threads, machine, budgetMs }, terminal);
+  }
+  await tellEngines(terminal);
   const { verdicts, backend } = await examine(options.engine, threads, machine, options.quick === true, terminal);
   tellSpeeds(verdicts, backend, threads, terminal);
   tellLargest(verdicts, machine, terminal);
@@ -111,7 +118,8 @@ async function examine(
     const measured = settings !== undefined && 2.5 * stepMs < (endMs - systemClock.monotonic()) / 2;
     if (measured) {
       terminal.status(`measuring ${name} …`, true);
-      const probe = await measure(engine, settings, preset, (endMs - systemClock.monotonic()) / 3);
+      const budgetMs = (endMs - systemClock.monotonic()) / 3;
+      const probe = await measureSpeed({ engine, ...settings }, preset.batch, budgetMs);
       backend = probe.backend;
       flopsPerSecond = flops * probe.tokensPerSecond;
     }
@@ -127,46 +135,6 @@ async function examine(
   }
   terminal.clear();
   return { verdicts, backend };
-}
-
-async function measure(
-  name: EngineName,
-  settings: EngineOptions,
-  preset: Preset,
-  budgetMs: number,
-): Promise<{ tokensPerSecond: number; backend: string }> {
-  const engine = await openEngine({ engine: name, ...settings });
-  try {
-    await fillParams(engine);
-    const random = seededRandom("doctor");
-    const { batch: rows, seqLen: length, shape } = preset;
-    const tokens = Int32Array.from({ length: rows * (length + 1) }, () => random.below(shape.vocabSize));
-    const warmMs = systemClock.monotonic();
-    await engine.trainStep({ tokens: tokens.slice(0, length + 1), rows: 1, length }, { lr: 1e-4 });
-    const startMs = systemClock.monotonic();
-    if ((startMs - warmMs) * rows > budgetMs) {
-      return { tokensPerSecond: (length * 1000) / (startMs - warmMs), backend: engine.backend };
-    }
-    let steps = 0;
-    do {
-      await engine.trainStep({ tokens, rows, length }, { lr: 1e-4 });
-      steps++;
-    } while (systemClock.monotonic() - startMs < 1000);
-    const seconds = (systemClock.monotonic() - startMs) / 1000;
-    return { tokensPerSecond: (steps * rows * length) / seconds, backend: engine.backend };
-  } finally {
-    await engine.close();
-  }
-}
-
-/** Params of the right size for a probe of speed; drawing real ones would take longer than the probe. */
-async function fillParams(engine: Engine): Promise<void> {
-  const random = seededRandom("doctor/params");
-  const pattern = Float32Array.from({ length: PATTERN_LENGTH }, () => INIT_STD * sumOfTwelve(random));
-  const length = paramCount(engine.options.shape);
-  for (let at = 0; at < length; at += pattern.length) {
-    await engine.write("params", pattern.subarray(0, Math.min(pattern.length, length - at)), at);
-  }
 }
 
 function tellSpeeds(verdicts: readonly Verdict[], backend: string, threads: number, terminal: Terminal): void {

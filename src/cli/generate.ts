@@ -38,7 +38,7 @@ export function generateCommand(): Command {
   const command = new Command("generate")
     .summary("write with a trained model")
     .description("Continues a text with what was trained. Prints it as it comes.")
-    .argument("[run]", "a run folder (its newest checkpoint is taken) or one checkpoint file", `${HOME}/nano`)
+    .argument("[run]", "a run folder (its newest checkpoint is taken) or one checkpoint file", `${HOME}/up/model`)
     .option("--prompt <text>", "the text to continue; none begins a new document", "")
     .option("--tokens <n>", "how many tokens to write at most", wholeNumber(1, 1e6), 200)
     .option(

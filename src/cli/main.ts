@@ -13,18 +13,26 @@ import { claimCommand, transferCommand } from "./chain/transfer.ts";
 import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
 import { generateCommand } from "./generate.ts";
+import { initCommand } from "./run/init.ts";
+import { joinCommand } from "./run/join.ts";
+import { launchCommand } from "./run/launch.ts";
+import { statusCommand } from "./run/status.ts";
+import { validateCommand } from "./run/validate.ts";
 import { EXIT_HELP, reportOf, tell } from "./shared/errors.ts";
+import { endWithParent } from "./shared/leash.ts";
 import { processTerminal } from "./shared/terminal.ts";
 import { trainCommand } from "./train.ts";
 import { upCommand } from "./up.ts";
 
-const INTRO = `Train one language model on many strangers' computers. Today: on one machine; the network comes next.
+const INTRO = `Train one language model on many strangers' computers.
 
-New here? \`skein up\` prepares text that is already on this disk and trains a small model while you watch.`;
+New here? \`skein up\` starts a whole network on this machine and shows how it trains a small model.`;
 
 const EXAMPLES = `
 Examples:
   skein up                                              the first run
+  skein join http://203.0.113.7:8640/r/6b1f…            lend this machine to somebody's run
+  skein init && skein launch run.json                   a run of your own
   skein doctor                                          what this machine can train
   skein data books/ --out data/                         texts to tokens
   skein train --data data/ --out run/ --preset 2m       train, or go on
@@ -40,6 +48,7 @@ function skein(): Command {
     .description(INTRO)
     .version(version, "--version", "print the version");
   const training = [upCommand(), doctorCommand(), dataCommand(), trainCommand(), generateCommand()];
+  const network = [initCommand(), launchCommand(), joinCommand(), validateCommand(), statusCommand()];
   const chain = [
     chainCommand(),
     keysCommand(),
@@ -51,6 +60,7 @@ function skein(): Command {
     metagraphCommand(),
   ];
   for (const verb of training) program.addCommand(verb.helpGroup("Training:"));
+  for (const verb of network) program.addCommand(verb.helpGroup("Network:"));
   for (const verb of chain) program.addCommand(verb.helpGroup("Chain:"));
   program.addHelpText("after", EXAMPLES);
   for (const command of everyCommand(program)) {
@@ -88,4 +98,5 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+endWithParent();
 process.exitCode = await main(process.argv.slice(2));

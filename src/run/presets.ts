@@ -106,7 +106,7 @@ export const RUN_PRESETS: Readonly<Record<RunPresetName, RunPreset>> = {
     inner: { steps: 20, batch: 8, seqLen: 128, adamw: STEP_DEFAULTS, schedule: cosine(4e-3, 20, 6000) },
     codec: CODEC_DEFAULTS,
     outer: { ...outer(1, 16), aggregation: { rule: "mean-senders", clip: "median-norm" } },
-    timing: { trainBlocks: 12, revealBlocks: 2, voteBlocks: 4 },
+    timing: { trainBlocks: 10, revealBlocks: 2, voteBlocks: 4 },
     checkpointEvery: 5,
     score: { sequences: 8, peers: 8, validationSequences: 32 },
   },

@@ -39,7 +39,7 @@ const specOf = (file: string): RunSpec => readSpecText(textOf(file));
 beforeAll(async () => {
   mkdirSync(path.join(home, "texts"));
   for (let i = 0; i < 40; i++) {
-    const text = `Story ${i}. The fox number ${i * 7} went to the river and the river went to the sea. `.repeat(9);
+    const text = `Story ${i}. The fox number ${i * 7} went to the river and the river went to the sea. `.repeat(36);
     writeFileSync(path.join(home, "texts", `${i}.txt`), text);
   }
   for (const out of ["data", ".skein/data-2048"]) {

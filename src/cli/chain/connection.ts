@@ -59,9 +59,8 @@ export async function withConnection<T>(
   terminal: Terminal,
   work: (chain: Chain) => Promise<T>,
 ): Promise<T> {
-  const rpcUrl = await rpcOf(flags);
-  const contracts = flags.contracts === undefined ? {} : { contracts: await readAddressBook(flags.contracts) };
-  const chain = await connectChain({ rpcUrl, ...contracts });
+  const contracts = await contractsOf(flags);
+  const chain = await connectChain({ rpcUrl: await rpcOf(flags), ...(contracts ? { contracts } : {}) });
   try {
     return await work(chain);
   } finally {
@@ -73,6 +72,11 @@ export async function withConnection<T>(
 /** Which chain is meant: `--rpc`, else SKEIN_RPC, else the one that runs here. */
 export async function rpcOf({ rpc }: Pick<ChainFlags, "rpc">): Promise<string> {
   return rpc ?? process.env["SKEIN_RPC"] ?? (await localEndpoint());
+}
+
+/** Where the contracts are, by `--contracts`; undefined: at the fixed addresses. Throws SkeinError("usage", "config") for the file. */
+export async function contractsOf({ contracts }: Pick<ChainFlags, "contracts">): Promise<AddressBook | undefined> {
+  return contracts === undefined ? undefined : readAddressBook(contracts);
 }
 
 /** Address of the chain that runs in the usual folder. Throws SkeinError("chain") where none does. */

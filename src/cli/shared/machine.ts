@@ -8,7 +8,7 @@ import type { EngineName } from "../../engine/open.node.ts";
 import { bytes } from "./terminal.ts";
 
 /** Memory that Node, tokens and buffers take beside the engine's plan. */
-const PROGRAM_BYTES = 200e6;
+export const PROGRAM_BYTES = 200e6;
 /** Regions of a plan that are named one by one. */
 const REGIONS_SHOWN_MAX = 8;
 

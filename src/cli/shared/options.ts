@@ -38,8 +38,8 @@ export function realNumber(min: number, max: number, open = false): (text: strin
   };
 }
 
-/** Adds `--engine`, `--threads`. */
-export function withEngine(command: Command): Command {
+/** Adds `--engine`, `--threads`; `threads` says what holds where none are given. */
+export function withEngine(command: Command, threads = "the machine's"): Command {
   return command
     .addOption(
       new Option("--engine <name>", "auto takes native where it is built, else wasm")
@@ -48,7 +48,7 @@ export function withEngine(command: Command): Command {
     )
     .option(
       "--threads <n>",
-      "compute threads; never changes a result (default: the machine's)",
+      `compute threads; never changes a result (default: ${threads})`,
       wholeNumber(1, THREADS_MAX),
     );
 }

@@ -1,4 +1,4 @@
-/** A training as `skein train` and `skein up` show it: the plan before it, the live line in it, what to do next after it. */
+/** A training as `skein train` shows it: the plan before it, the live line in it, what to do next after it. */
 import { utf8 } from "../../base/bytes.ts";
 import { systemClock } from "../../base/clock.ts";
 import { SkeinError } from "../../base/errors.ts";

@@ -12,13 +12,24 @@ describe("the batch that fits", () => {
     expect(fit.batch(10, 8, 0)).toBe(8); // a clock that stands still knows nothing
   });
 
-  it("shrinks after a round that came too late, and grows back as rounds go well", () => {
+  it("takes a slower round at its word, and a faster one by and by", () => {
     const fit = newFit();
-    fit.took(1, 10);
-    fit.late();
+    fit.took(40, 400);
+    expect(fit.batch(10, 8, 1000)).toBe(7);
+    fit.took(40, 800);
+    expect(fit.batch(10, 8, 1000)).toBe(3);
+    fit.took(40, 400);
     expect(fit.batch(10, 8, 1000)).toBe(4);
     for (let i = 0; i < 8; i++) fit.took(40, 400);
     expect(fit.batch(10, 8, 1000)).toBeGreaterThanOrEqual(6);
+  });
+
+  it("expects real rounds to be three times slower than a trial, and forgets the trial after the first", () => {
+    const fit = newFit();
+    fit.took(1, 10, true);
+    expect(fit.batch(10, 8, 1000)).toBe(2);
+    fit.took(20, 200);
+    expect(fit.batch(10, 8, 1000)).toBe(7);
   });
 
   it("takes no notice of times that cannot be", () => {

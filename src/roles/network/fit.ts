@@ -2,17 +2,15 @@
 
 /** Share of the time until the deadline that work may take: the rest is for compressing, sending, and for a machine that has other things to do. */
 const USABLE_SHARE = 0.7;
-/** Share of the newest round in the smoothed time of a sequence. */
-const NEWEST_SHARE = 0.4;
-/** What a round that came too late makes of it. */
-const LATE_FACTOR = 1.5;
+/** Share of the newest round in the smoothed time of a sequence, where it was faster than before; a slower one counts at once. */
+const FASTER_SHARE = 0.4;
+/** How much slower real rounds may be than a trial on a machine that was idle: other nodes train when this one does. */
+const TRIAL_FACTOR = 3;
 
 /** What has been measured. */
 export interface Fit {
-  /** Tells how long `sequences` took. */
-  took(sequences: number, ms: number): void;
-  /** Tells that a round's work was not done in time. */
-  late(): void;
+  /** Tells how long `sequences` took, in a round's work or in a trial before the first. */
+  took(sequences: number, ms: number, isTrial?: boolean): void;
   /** Sequences of a step: at least one, at most `most`, for `steps` steps within `budgetMs`; `most` where nothing is known. */
   batch(steps: number, most: number, budgetMs: number): number;
 }
@@ -20,14 +18,14 @@ export interface Fit {
 /** A fit before its first measurement. */
 export function newFit(): Fit {
   let sequenceMs: number | undefined;
+  let onlyTried = true;
   return {
-    took(sequences, ms) {
-      const newest = ms / sequences;
-      if (!(newest > 0)) return;
-      sequenceMs = sequenceMs === undefined ? newest : sequenceMs + NEWEST_SHARE * (newest - sequenceMs);
-    },
-    late() {
-      if (sequenceMs !== undefined) sequenceMs *= LATE_FACTOR;
+    took(sequences, ms, isTrial = false) {
+      const newest = (ms / sequences) * (isTrial ? TRIAL_FACTOR : 1);
+      if (!(newest > 0) || !Number.isFinite(newest)) return;
+      const known = onlyTried ? undefined : sequenceMs;
+      sequenceMs = known === undefined || newest > known ? newest : known + FASTER_SHARE * (newest - known);
+      onlyTried = isTrial;
     },
     batch(steps, most, budgetMs) {
       if (sequenceMs === undefined || !(budgetMs > 0)) return most;

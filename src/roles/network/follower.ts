@@ -167,7 +167,11 @@ async function insistentBlob(node: Node, { uid, payloadHash }: RoundCommit, roun
 
 /** The blob that a commit names, from whoever has it; undefined where nobody has at the moment. */
 export async function committedBlob(node: Node, payloadHash: Hash): Promise<Uint8Array | undefined> {
-  return getBlob(node.stores, payloadHash.slice(2), payloadLimit(node.spec));
+  const hash = payloadHash.slice(2);
+  return getBlob(node.stores, hash, payloadLimit(node.spec), (at, why) => {
+    const mirror = ["this node's folder", "the shared store"][at] ?? `mirror ${at - 1}`;
+    node.log.event("bad-mirror", { hash, mirror, why });
+  });
 }
 
 /** Decodes what a commit names: for this run, round, uid, base state and hotkey. `state` is θ(round), with the root before it. */

@@ -61,7 +61,7 @@ export async function probe({ node, engine, fit }: Trainer): Promise<void> {
   await engine.gradients(batch); // warms up
   const startMs = node.clock.monotonic();
   await engine.gradients(batch);
-  fit.took(1, node.clock.monotonic() - startMs);
+  fit.took(1, node.clock.monotonic() - startMs, true);
 }
 
 /** H steps from θ(base) on the peer's own data; undefined where it has no uid yet, or was too slow. */
@@ -88,7 +88,7 @@ export async function innerSteps(trainer: Trainer, round: number): Promise<Work 
     if (rejected === REJECTED_STEPS_MAX) throw divergence(round);
     log.event("step", { round, step: step + 1, steps, loss: Number.isFinite(loss) ? loss : null });
     if (await tooLate(trainer, round)) {
-      fit.late();
+      fit.took((step + 1) * batch, clock.monotonic() - startMs);
       log.event("late", { round, step: step + 1, steps, batch });
       return undefined;
     }

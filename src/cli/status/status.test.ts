@@ -1,0 +1,232 @@
+import { describe, expect, it } from "vitest";
+import { COIN, testHash, testSigner } from "../../../test/contract/chain-kit.ts";
+import { must } from "../../base/assert.ts";
+import { utf8 } from "../../base/bytes.ts";
+import { manualClock } from "../../base/clock.ts";
+import { SkeinError } from "../../base/errors.ts";
+import type { Hash, RunRecord, Signer } from "../../chain/chain.ts";
+import { roundStart } from "../../chain/rounds.ts";
+import { createTwin, type Twin } from "../../chain/twin/twin.ts";
+import { specHash } from "../../run/parse.ts";
+import { RUN_PRESETS } from "../../run/presets.ts";
+import type { RunSpec } from "../../run/spec.ts";
+import { encodeReport, type ReportedPeer } from "../../score/report.ts";
+import { putBlob } from "../../store/blobs.ts";
+import { memoryStore } from "../../store/memory.ts";
+import { encodeNews, newsKey, putNews, signNews } from "../../store/news.ts";
+import type { Store } from "../../store/store.ts";
+import { gatherStatus, type RunStatus, type StatusQuestion } from "./gather.ts";
+import { newestLoss, peerIn, statusEvents, statusLines } from "./view.ts";
+
+const HEX = "ab".repeat(32);
+const { model, inner, codec, outer, timing, checkpointEvery, score, uids } = RUN_PRESETS.tiny;
+const rules = { inner, codec, outer, timing, checkpointEvery, score, uids };
+const spec: RunSpec = {
+  ...{ protocol: 1, name: "tiny", model, seed: "1", genesisRoot: HEX },
+  ...{ data: { manifest: HEX, tokenizer: HEX }, ...rules },
+};
+const [owner, peer, stranger] = [testSigner("owner"), testSigner("peer"), testSigner("stranger")];
+const link = `http://127.0.0.1:8640/r/${specHash(spec)}`;
+
+interface Bench {
+  readonly chain: Twin;
+  readonly record: RunRecord;
+  readonly store: Store;
+  ask(): Promise<RunStatus>;
+}
+
+/** A run in whose subnet the owner validates and one peer trains. */
+async function bench(): Promise<Bench> {
+  const balances = new Map([owner, peer].map(({ account }): [Hash, bigint] => [account, 5000n * COIN]));
+  const chain = createTwin({ balances, lockMin: COIN });
+  await chain.as(owner).createSubnet(owner, COIN, { tempo: 10, maxUids: 8 });
+  await chain.as(owner).addStake(1, owner.account, 1000n * COIN);
+  await chain.as(peer).register(1, peer, 10n * COIN);
+  chain.mine(12);
+  await chain.as(owner).stepEpoch(1); // the owner gets its permit
+  const startBlock = (await chain.head()).block + 2;
+  const terms = { netuid: 1, specHash: `0x${specHash(spec)}`, genesisRoot: `0x${HEX}`, startBlock, ...timing } as const;
+  const { runId } = await chain.as(owner).createRun(terms);
+  const record = await chain.run(runId);
+  const store = memoryStore();
+  const question: StatusQuestion = { spec, specHash: specHash(spec), store, connect: async () => ({ chain, record }) };
+  return { chain, record, store, ask: () => gatherStatus(question) };
+}
+
+/** Makes blocks until the next transaction is in `block`. */
+async function until({ chain }: Bench, block: number): Promise<void> {
+  chain.mine(block - 1 - (await chain.head()).block);
+}
+
+/** A round in which the peer commits and the owner votes for it. */
+async function playRound(each: Bench, round: number): Promise<void> {
+  const { chain, record } = each;
+  await until(each, roundStart(record, round));
+  await chain.as(peer).commitPayload(0, round, testHash(`payload ${round}`));
+  await until(each, roundStart(record, round, "vote"));
+  await chain.as(owner).vote(0, round, [1], testHash("root"));
+  await until(each, roundStart(record, round + 1));
+  await chain.as(owner).decideRound(0, round);
+}
+
+const reported = (more: Partial<ReportedPeer> = {}): ReportedPeer => ({
+  ...{
+    uid: 1,
+    account: peer.account,
+    bytes: 3120,
+    fault: null,
+    gainAssigned: 0.01,
+    gainUnassigned: 0.005,
+    rating: 0.004,
+  },
+  ...more,
+});
+
+async function publish(store: Store, signer: Signer, round: number, loss: number, peers = [reported()]): Promise<void> {
+  const accepted = peers.filter(({ fault }) => fault === null).map(({ uid }) => uid);
+  const facts = { specHash: specHash(spec), round, root: HEX, validationLoss: loss, peers, accepted };
+  const hash = await putBlob(store, encodeReport(facts));
+  await putNews(store, { kind: "report", round, hash, account: signer.account }, signer.sign);
+}
+
+const text = (status: RunStatus, seconds = status.chain?.head.timestamp ?? 0): string =>
+  statusLines({ link, spec, status, clock: manualClock(seconds * 1000) }).join("\n");
+
+describe("status", () => {
+  it("tells rounds, loss, peers and checkpoints of a run under way", async () => {
+    const each = await bench();
+    const { store, ask } = each;
+    await playRound(each, 0);
+    await until(each, roundStart(each.record, 2)); // round 1 passes without anybody
+    await playRound(each, 2);
+    await publish(store, owner, 2, 4.301);
+    const checkpoint = { kind: "checkpoint", round: 2, hash: HEX, account: owner.account } as const;
+    await putNews(store, checkpoint, owner.sign);
+    const status = await ask();
+    const { chain } = status;
+    expect(status.unreachable).toEqual([]);
+    expect(must(chain, "chain").rounds).toMatchObject([
+      { round: 0, commits: 1, votes: 1, over: true, selected: [1], decision: { accepted: [1] } },
+      { round: 1, commits: 0, votes: 0, over: true, selected: [], decision: undefined },
+      { round: 2, commits: 1, votes: 1, over: true, selected: [1] },
+      { round: 3, commits: 0, votes: 0, over: false, selected: [] },
+    ]);
+    const said = text(status);
+    expect(said).toContain(`run     tiny: ${link}`);
+    expect(said).toContain("round 3 of 10, train");
+    expect(said).toContain("loss    4.301 on validation text before round 2, by 1 validator\n");
+    expect(said).toContain("saved   checkpoint before round 2, by 1 validator: abababababab");
+    expect(said).toMatch(/\n +0 +1 +1 +1 +1\n +1 +0 +0 +null\n +2 +1 +1 +1 +1 +4\.301\n +3 +0 +0 +open\n/);
+    expect(said).toMatch(/\n +0 {2}0x\S+ +1,0\d\d\S* .* validator\n/);
+    expect(said).toMatch(/\n +1 {2}0x\S+ .* 0\.0040 +3\.12 kB/);
+    expect(said).not.toContain("WARNING");
+    expect(text(status, 1e6)).toContain("WARNING: the chain stands still");
+    expect(Math.max(...said.split("\n").map((line) => line.length))).toBeLessThan(160);
+  });
+
+  it("says so before the first round", async () => {
+    const said = text(await (await bench()).ask());
+    expect(said).toContain("not begun: round 0 of 10 starts in block");
+    expect(said).not.toContain("committed");
+    expect(said).toContain("incentive");
+  });
+
+  it("shows the last eight rounds, also when the run is over", async () => {
+    const each = await bench();
+    await until(each, roundStart(each.record, 40));
+    const { chain } = await each.ask();
+    expect(must(chain, "chain").rounds.map(({ round }) => round)).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it("believes no news that is not signed by its account, nor anybody without a permit", async () => {
+    const each = await bench();
+    const { store, ask } = each;
+    await publish(store, owner, 2, 4.301);
+    await publish(store, stranger, 3, 1.0);
+    await publish(store, peer, 3, 2.0);
+    const forged = await signNews({ kind: "report", round: 9, hash: HEX, account: owner.account }, stranger.sign);
+    await store.put(
+      newsKey({ kind: "checkpoint", account: owner.account }),
+      encodeNews({ ...forged, kind: "checkpoint" }),
+    );
+    await store.put(`news/report/${"00".repeat(32)}`, utf8("{}"));
+    const { reports, checkpoints } = await ask();
+    expect(reports.map(({ account, report }) => [account, report.validationLoss])).toEqual([[owner.account, 4.301]]);
+    expect(checkpoints).toEqual([]);
+  });
+
+  it("leaves out reports on another run, or on another round than their news says", async () => {
+    const { store, ask } = await bench();
+    const facts = { specHash: HEX, round: 2, root: HEX, validationLoss: 1, peers: [], accepted: [] };
+    const hash = await putBlob(store, encodeReport(facts));
+    await putNews(store, { kind: "report", round: 2, hash, account: owner.account }, owner.sign);
+    expect((await ask()).reports).toEqual([]);
+    const own = await putBlob(store, encodeReport({ ...facts, specHash: specHash(spec) }));
+    await putNews(store, { kind: "report", round: 3, hash: own, account: owner.account }, owner.sign);
+    expect((await ask()).reports).toEqual([]);
+    await putNews(store, { kind: "report", round: 2, hash: own, account: owner.account }, owner.sign);
+    expect((await ask()).reports).toHaveLength(1);
+  });
+
+  it("says what cannot be reached, and tells the rest", async () => {
+    const { store } = await bench();
+    await publish(store, owner, 2, 4.301);
+    const away = async (): Promise<never> => {
+      throw new SkeinError("chain", "no chain answers at http://127.0.0.1:8640");
+    };
+    const status = await gatherStatus({ spec, specHash: specHash(spec), store, connect: away });
+    const said = text(status);
+    expect(said).toContain("WARNING: the chain cannot be reached: no chain answers");
+    expect(said).toContain("loss    4.301");
+    expect(said).not.toContain("incentive");
+    const noStore: Store = { ...store, list: async () => Promise.reject(new SkeinError("store", "gone")) };
+    const { unreachable } = await gatherStatus({ spec, specHash: specHash(spec), store: noStore, connect: away });
+    expect(unreachable.map(({ what }) => what).sort()).toEqual(["chain", "checkpoints", "reports"]);
+    const bug = async (): Promise<never> => Promise.reject(new TypeError("a bug"));
+    await expect(gatherStatus({ spec, specHash: specHash(spec), store, connect: bug })).rejects.toThrow("a bug");
+  });
+
+  it("gives the same as events, which JSON can hold", async () => {
+    const each = await bench();
+    await playRound(each, 0);
+    await publish(each.store, owner, 0, 4.5, [reported({ fault: "bad signature", rating: null })]);
+    const events = statusEvents({ link, spec, specHash: specHash(spec), status: await each.ask() });
+    expect(events.map(([kind]) => kind)).toEqual(["run", "chain", "round", "round", "peer", "peer"]);
+    const fields = JSON.parse(JSON.stringify(events.map(([, each]) => each)));
+    expect(fields[0]).toMatchObject({ name: "tiny", validation: 4.5, validationRound: 0, rounds: 10 });
+    expect(fields[1]).toMatchObject({ netuid: 1, runId: 0, round: 1, phase: "train" });
+    expect(fields[2]).toMatchObject({ round: 0, accepted: [1], applied: [1], decided: true, validation: 4.5 });
+    expect(fields[3]).toMatchObject({ round: 1, accepted: null, decided: false, stateRoot: null });
+    expect(fields[4]).toMatchObject({ uid: 0, stake: expect.stringMatching(/^10\d{11}$/), permit: true, rating: null });
+    expect(fields[5]).toMatchObject({ uid: 1, fault: "bad signature", bytes: 3120 });
+  });
+});
+
+describe("what validators say", () => {
+  const report = (round: number, validationLoss: number | null, peers: ReportedPeer[] = []) => ({
+    account: HEX,
+    report: { specHash: HEX, round, root: HEX, validationLoss, peers, accepted: [] },
+  });
+
+  it("is the mean over those who measured the newest round that was measured", () => {
+    expect(newestLoss([report(5, null), report(4, 2), report(4, 4), report(3, 9)])).toEqual({
+      round: 4,
+      loss: 3,
+      by: 2,
+    });
+    expect(newestLoss([report(5, null)])).toBeUndefined();
+    expect(newestLoss([])).toBeUndefined();
+  });
+
+  it("counts for a uid only under the hotkey that holds it now", () => {
+    const reports = [
+      report(5, 1, [reported({ rating: 0.2, bytes: 7 })]),
+      report(4, 1, [reported({ rating: 0.4 })]),
+      report(4, 1, [reported({ rating: 0.9, account: stranger.account })]),
+    ];
+    const { rating, newest } = peerIn({ uid: 1, hotkey: peer.account }, reports);
+    expect(rating).toBeCloseTo(0.3);
+    expect(newest?.bytes).toBe(7);
+    expect(peerIn({ uid: 2, hotkey: peer.account }, reports)).toEqual({ rating: undefined, newest: undefined });
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { keyOf, type Network, toyNetwork } from "../../../test/helpers/network.ts";
+import type { LogFields } from "../../base/log/log.ts";
+import type { Chain } from "../../chain/chain.ts";
+import { roundStart } from "../../chain/rounds.ts";
+import { watchChain } from "./watch.ts";
+
+interface Sight {
+  readonly node: string;
+  readonly kind: string;
+  readonly fields: LogFields;
+}
+
+/** What is seen of `blocks` blocks; `epochAt`: the block in which the epoch is pushed, if one is. */
+async function watched(
+  network: Network,
+  blocks: number,
+  { epoch, connect = async () => network.twin }: { epoch?: number; connect?: () => Promise<Chain> } = {},
+): Promise<Sight[]> {
+  const seen: Sight[] = [];
+  const stop = new AbortController();
+  const hotkeys = new Map([[keyOf("v1").account as string, "validator-1"]]);
+  const { runId, twin } = network;
+  const tell = (node: string, kind: string, fields: LogFields): void => void seen.push({ node, kind, fields });
+  const signal = stop.signal;
+  const watching = watchChain({ rpcUrl: "", runId, hotkeys, epoch, tell, signal, connect });
+  const pusher = twin.as(keyOf("v1"));
+  for (let left = blocks; left > 0; left--) {
+    for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    const { subnet } = await twin.metagraph(1);
+    if (subnet.epoch.dueBlock <= (await twin.head()).block) void pusher.stepEpoch(1).catch(() => undefined);
+    twin.mine();
+  }
+  stop.abort();
+  await watching;
+  return seen;
+}
+
+describe("the watch", () => {
+  it("tells each block's place in the run, and the uids of the nodes it knows", async () => {
+    const network = await toyNetwork();
+    const record = await network.twin.run(network.runId);
+    const { block: first } = await network.twin.head();
+    const seen = await watched(network, 20);
+    const places = seen.filter(({ kind }) => kind === "block").map(({ fields }) => fields);
+    expect(places[0]).toEqual({ block: first, round: -1, phase: "train", blocksLeft: record.startBlock - first });
+    const begun = places.find(({ block }) => block === record.startBlock);
+    expect(begun).toMatchObject({ round: 0, phase: "train", blocksLeft: record.trainBlocks });
+    const reveal = places.find(({ block }) => block === roundStart(record, 0, "reveal"));
+    expect(reveal).toMatchObject({ round: 0, phase: "reveal", blocksLeft: record.revealBlocks });
+    expect(seen.filter(({ kind }) => kind === "seat")).toEqual([
+      { node: "validator-1", kind: "seat", fields: { uid: 0, permit: true } },
+    ]);
+  });
+
+  it("tells what an epoch paid, once, and not what was told before", async () => {
+    const network = await toyNetwork();
+    const before = network.twin.save();
+    const kinds = (seen: readonly Sight[]): string[] =>
+      seen.map(({ kind }) => kind).filter((kind) => kind === "emission");
+    const { subnet } = await network.twin.metagraph(1);
+    expect(kinds(await watched(network, 40))).toEqual(["emission"]);
+    network.twin.restore(before);
+    expect(kinds(await watched(network, 5, { epoch: subnet.epoch.index }))).toEqual([]);
+    network.twin.restore(before);
+    expect(kinds(await watched(network, 5, { epoch: subnet.epoch.index - 1 }))).toEqual(["emission"]);
+  });
+});

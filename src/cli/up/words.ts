@@ -1,0 +1,166 @@
+/** What events mean, in a few words: what a node does now, what became of its round, and what is worth telling to whoever watches. */
+import { bytes, duration, figures } from "../shared/terminal.ts";
+import { lengthIn, numberIn, type Told, textIn } from "./events.ts";
+
+/** How well something went: for colour. */
+export type Tone = "plain" | "good" | "warn" | "bad" | "dim";
+
+/** Words with a tone. */
+export interface Remark {
+  readonly text: string;
+  readonly tone: Tone;
+}
+
+/** What of the board is needed to understand an event. */
+export interface Background {
+  /** Whether the node takes part in rounds. */
+  readonly inRounds: boolean;
+  /** Payloads that it has received in the round. */
+  readonly received: number;
+  /** Whether the newest round that is over changed nothing. */
+  readonly nullRound: boolean;
+}
+
+/** What an event means; what it says nothing about is absent. */
+export interface Words {
+  readonly now?: Remark;
+  readonly outcome?: Remark;
+  readonly news?: Remark;
+}
+
+const plain = (text: string): Remark => ({ text, tone: "plain" });
+const good = (text: string): Remark => ({ text, tone: "good" });
+const warn = (text: string): Remark => ({ text, tone: "warn" });
+const bad = (text: string): Remark => ({ text, tone: "bad" });
+const dim = (text: string): Remark => ({ text, tone: "dim" });
+
+/** How a hash is shown where there is little room. */
+export function shortHash(hash: string): string {
+  return hash.slice(0, 12);
+}
+
+/** The meaning of an event. */
+export function wordsOf({ node, kind, fields }: Told, background: Background): Words {
+  const meaning = Object.hasOwn(MEANINGS, kind) ? MEANINGS[kind] : undefined;
+  return meaning?.({ node, fields, round: numberIn(fields, "round") ?? 0, ...background }) ?? {};
+}
+
+interface Case extends Background {
+  readonly node: string;
+  readonly fields: Told["fields"];
+  readonly round: number;
+}
+
+type Meaning = (given: Case) => Words;
+
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  process: processWords,
+  ready: ({ inRounds }) => ({ now: dim(inRounds ? "waits for a round" : "up") }),
+  stopping: () => ({ now: dim("stops") }),
+  funded: () => ({ now: plain("was given coins") }),
+  "faucet-refused": ({ node, fields }) => ({
+    news: warn(`${node} got nothing from the faucet: ${textIn(fields, "why") ?? ""}`),
+  }),
+  "needs-coins": () => ({ now: warn("waits for coins") }),
+  staked: () => ({ now: plain("staked its coins") }),
+  away: ({ node, fields }) => ({
+    now: warn("chain or gateway away"),
+    news: warn(`${node} tries again: ${textIn(fields, "why") ?? ""}`),
+  }),
+  registered: ({ fields }) => ({ now: plain(`has uid ${numberIn(fields, "uid") ?? "?"}`) }),
+  start: ({ node, fields, round }) => {
+    const from =
+      { saved: "what it saved", checkpoint: "a checkpoint" }[textIn(fields, "from") ?? ""] ?? "the first params";
+    const root = shortHash(textIn(fields, "root") ?? "");
+    const news = round > 0 ? { news: dim(`${node} goes on with round ${round} from ${from}, state root ${root}`) } : {};
+    return { now: plain(`starts from round ${round}`), ...news };
+  },
+  "checkpoint-fetch": ({ fields }) => {
+    const [done = 0, all = 0] = [numberIn(fields, "done"), numberIn(fields, "all")];
+    return { now: plain(`takes a checkpoint ${done}/${all}`) };
+  },
+  step: ({ fields }) => {
+    const loss = numberIn(fields, "loss");
+    const steps = numberIn(fields, "steps") ?? 0;
+    const step = String(numberIn(fields, "step") ?? 0).padStart(String(steps).length);
+    return {
+      now: plain(`step ${step}/${steps}  ${loss === undefined ? "loss not finite" : `loss ${loss.toFixed(3)}`}`),
+    };
+  },
+  payload: () => ({ now: plain("compressed its work") }),
+  commit: () => ({ now: plain("committed its payload") }),
+  reveal: () => ({ now: plain("revealed its payload") }),
+  "reveal-failed": ({ node, fields }) => ({ news: bad(`${node} could not reveal: ${textIn(fields, "why") ?? ""}`) }),
+  late: ({ node, round }) => ({
+    now: dim("waits for a round"),
+    outcome: warn("too late"),
+    news: warn(`${node} came too late in round ${round}`),
+  }),
+  outcome: ({ fields, nullRound }) => {
+    if (fields["applied"] === true) return { outcome: good("applied") };
+    return { outcome: warn(nullRound ? "null round" : "not applied") };
+  },
+  missing: ({ node, fields, round }) => {
+    const uid = numberIn(fields, "uid") ?? "?";
+    return {
+      now: warn(`misses uid ${uid}'s payload`),
+      news: warn(`${node} waits for the payload of uid ${uid} in round ${round}`),
+    };
+  },
+  received: ({ node, fields, received: count, round }) => {
+    const fault = textIn(fields, "fault");
+    const news = {
+      news: warn(`${node}: uid ${numberIn(fields, "uid") ?? "?"} sent a bad payload in round ${round}: ${fault}`),
+    };
+    return {
+      now: plain(`received ${count} ${count === 1 ? "payload" : "payloads"}`),
+      ...(fault === undefined ? {} : news),
+    };
+  },
+  vote: ({ fields }) => {
+    const [there, missing] = [lengthIn(fields, "uids"), lengthIn(fields, "missing")];
+    const outcome = `voted ${there}/${there + missing}`;
+    return { now: plain("voted, now judges"), outcome: missing > 0 ? warn(outcome) : good(outcome) };
+  },
+  "vote-refused": ({ node, fields, round }) => ({
+    outcome: warn("vote refused"),
+    news: warn(`${node}'s vote on round ${round} was refused: ${textIn(fields, "why") ?? ""}`),
+  }),
+  validation: ({ fields }) => ({ now: plain(`judged ${numberIn(fields, "judged") ?? 0} payloads`) }),
+  checkpoint: ({ fields, round }) => {
+    const newBytes = numberIn(fields, "newBytes") ?? 0;
+    return newBytes === 0
+      ? {}
+      : { news: dim(`checkpoint before round ${round} published, ${bytes(newBytes)} of it new`) };
+  },
+  resync: ({ node, fields }) => ({
+    now: warn("starts over"),
+    news: warn(`${node} starts over: ${textIn(fields, "why") ?? ""}`),
+  }),
+  "store-trouble": ({ node, fields }) => ({ news: warn(`${node}: ${textIn(fields, "why") ?? "the store is away"}`) }),
+  "weights-refused": ({ node, fields }) => ({
+    news: warn(`${node}'s weights were refused: ${textIn(fields, "why") ?? ""}`),
+  }),
+  "keeper-failed": ({ node, fields }) => ({ news: bad(`${node}: ${textIn(fields, "why") ?? ""}`) }),
+  paid: ({ fields }) => {
+    const [epoch = 0, coins = 0] = [numberIn(fields, "epoch"), numberIn(fields, "coins")];
+    return { news: dim(`epoch ${epoch} paid ${figures(coins)} coins`) };
+  },
+  note: ({ fields }) => ({ news: plain(textIn(fields, "text") ?? "") }),
+};
+
+function processWords({ node, fields }: Case): Words {
+  const why = textIn(fields, "why") ?? "";
+  switch (textIn(fields, "state")) {
+    case "started":
+      return { now: dim("starts") };
+    case "down": {
+      const pause = duration(numberIn(fields, "restartMs") ?? 0);
+      return { now: bad(`gone; again in ${pause}`), news: bad(`${node} ended: ${why}; starts again in ${pause}`) };
+    }
+    case "given up":
+      return { now: bad("given up"), news: bad(`${node} cannot work: ${why}`) };
+    default:
+      return { now: dim("ended") };
+  }
+}
