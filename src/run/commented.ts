@@ -62,7 +62,7 @@ const COMMENTS: Readonly<Record<string, string>> = {
   "outer.cap": "payloads applied in a round, at most",
   "outer.newcomerSlots": "places among them for peers that have earned nothing yet",
   "outer.delay":
-    "0: a round starts from the newest params; 1: from those of one round before,\nso that peers train while votes are counted",
+    "0: a round starts from the newest params; 1: from those of one round before,\nso that peers train while votes are counted (wants half the outer rate or less)",
   timing: "phases of a round in blocks; 255 together at most",
   "timing.trainBlocks": "train, and commit the payload's hash",
   "timing.revealBlocks": "upload the payload",

@@ -54,19 +54,22 @@ export function isCheckpointFault(result: Float32Array | CheckpointFault): resul
 
 /**
  * The params of the checkpoint whose manifest has the hash `manifestHash`, or what is wrong. The first of `stores` is the node's own: pieces
- * that it has are not fetched, and fetched ones are put there. `onProgress` hears how many of the pieces are there. Rejects with
- * SkeinError("store") where the node's own store fails.
+ * that it has are not fetched, and fetched ones are put there. `onProgress` hears how many of the pieces are there, `onBadMirror` which of `stores`
+ * did not give a blob that they should have. Rejects with SkeinError("store") where the node's own store fails.
  */
 export async function fetchCheckpoint(
   stores: readonly Store[],
   manifestHash: string,
   expected: ExpectedCheckpoint,
   onProgress: (done: number, all: number) => void = () => {},
+  onBadMirror: (hash: string, index: number, problem: string) => void = () => {},
 ): Promise<Float32Array | CheckpointFault> {
   assert(littleEndian, "checkpoints are read on little-endian machines only");
   const [local, ...mirrors] = stores;
   assert(local !== undefined, "the first store is the node's own");
-  const encoded = await getBlob(stores, manifestHash, SHARED_MANIFEST_BYTES_MAX);
+  const encoded = await getBlob(stores, manifestHash, SHARED_MANIFEST_BYTES_MAX, (index, problem) =>
+    onBadMirror(manifestHash, index, problem),
+  );
   if (encoded === undefined) return { fault: "no manifest" };
   const manifest = decodeSharedManifest(encoded);
   if (isManifestFault(manifest)) return manifest;
@@ -77,7 +80,7 @@ export async function fetchCheckpoint(
   const into = bytesOf(params);
   const all = manifest.pieces.length;
   let done = 0;
-  const ask = mirrorsInTurn(mirrors);
+  const ask = mirrorsInTurn(mirrors, (hash, mirror, problem) => onBadMirror(hash, stores.indexOf(mirror), problem));
   let fault: CheckpointFault | undefined;
   await inLanes(all, async (index) => {
     const piece = await pieceOf(local, ask, manifest, index);
@@ -108,13 +111,17 @@ function isExpected(manifest: SharedManifest, { specHash, round, root, paramCoun
 type Ask = (hash: string, length: number, turn: number) => Promise<Uint8Array | undefined>;
 
 /** Mirrors take turns in being asked first; those that gave wrong bytes, or failed, are asked last from then on. */
-function mirrorsInTurn(mirrors: readonly Store[]): Ask {
+function mirrorsInTurn(mirrors: readonly Store[], onBad: (hash: string, mirror: Store, problem: string) => void): Ask {
   const bad = new Set<Store>();
   return (hash, length, turn) => {
     const first = turn % Math.max(1, mirrors.length);
     const turned = [...mirrors.slice(first), ...mirrors.slice(0, first)];
     const order = [...turned.filter((each) => !bad.has(each)), ...turned.filter((each) => bad.has(each))];
-    return getBlob(order, hash, length, (at) => bad.add(must(order[at], "a mirror")));
+    return getBlob(order, hash, length, (at, problem) => {
+      const mirror = must(order[at], "a mirror");
+      bad.add(mirror);
+      onBad(hash, mirror, problem);
+    });
   };
 }
 

@@ -168,7 +168,11 @@ describe("fetching", () => {
     const endless: Store = { ...store, get: async (_, range) => new Uint8Array(range?.end ?? 0) };
     const good = counted(store);
     const stores = [memoryStore(), lying, failing, endless, good];
-    expect(short(await fetchCheckpoint(stores, manifest, EXPECTED))).toBe(short(THETA));
+    const blamed = new Map<number, string>();
+    const onBad = (_: string, at: number, problem: string): unknown => blamed.set(at, problem);
+    expect(short(await fetchCheckpoint(stores, manifest, EXPECTED, undefined, onBad))).toBe(short(THETA));
+    expect([...blamed.keys()].sort()).toEqual([1, 2, 3]);
+    expect(blamed.get(2)).toBe("away");
     expect(good.gets).toHaveLength(5);
     expect(await fetchCheckpoint([memoryStore(), failing], manifest, EXPECTED)).toEqual({ fault: "no manifest" });
   });

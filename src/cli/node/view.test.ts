@@ -99,6 +99,15 @@ describe("a trainer's view", () => {
     ]);
   });
 
+  it("tells once what is tried again in every block, until a round is over", () => {
+    const missing: Story[number] = ["missing", { round: 4, uid: 2, hash: "ab".repeat(32) }];
+    const fields = { hash: "ab".repeat(32), mirror: "the shared store", why: "other bytes than the hash says" };
+    const bad: Story[number] = ["bad-mirror", fields];
+    const { err } = told(trainerView, [bad, missing, bad, missing, bad, missing, applied(4, [1]), bad]);
+    const blamed = "no blob abababababab from the shared store: other bytes than the hash says";
+    expect(err).toEqual([blamed, "round 4: waiting for the payload of uid 2", blamed]);
+  });
+
   it("survives fields that are not there", () => {
     const kinds = ["start", "applied", "payload", "commit", "outcome", "step", "late", "reveal", "missing", "nonsense"];
     expect(() =>

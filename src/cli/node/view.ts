@@ -80,6 +80,14 @@ function common({ terminal, liveFrom }: ViewOptions, tally: Tally): Record<strin
     (words: (fields: Fields) => string): Handler =>
     (fields) =>
       terminal.note(words(fields));
+  const said = new Set<string>(); // what is tried again in every block is told once, until something moves
+  const noteOnce =
+    (words: (fields: Fields) => string): Handler =>
+    (fields) => {
+      const text = words(fields);
+      if (!said.has(text)) terminal.note(text);
+      said.add(text);
+    };
   const begun = { saved: "where this node stopped", checkpoint: "a checkpoint", genesis: "the first params" };
   return {
     start: (fields) => {
@@ -88,6 +96,7 @@ function common({ terminal, liveFrom }: ViewOptions, tally: Tally): Record<strin
       terminal.line(`from    ${from}: round ${fields.number("round")}, state root ${tally.root.slice(0, HASH_DIGITS)}`);
     },
     applied: (fields) => {
+      said.clear();
       tally.root = fields.text("root");
       tally.rounds += 1;
       const round = fields.number("round");
@@ -99,7 +108,10 @@ function common({ terminal, liveFrom }: ViewOptions, tally: Tally): Record<strin
     },
     "checkpoint-fault": note((f) => `passed over a checkpoint of round ${f.number("round")}: ${f.text("fault")}`),
     resync: note((f) => `starting over at round ${f.number("round")}: ${f.text("why")}`),
-    missing: note((f) => `round ${f.number("round")}: waiting for the payload of uid ${f.number("uid")}`),
+    missing: noteOnce((f) => `round ${f.number("round")}: waiting for the payload of uid ${f.number("uid")}`),
+    "bad-mirror": noteOnce(
+      (f) => `no blob ${f.text("hash").slice(0, HASH_DIGITS)} from ${f.text("mirror")}: ${f.text("why")}`,
+    ),
     unusable: note(
       (f) => `round ${f.number("round")}: the payload of uid ${f.number("uid")} is unusable: ${f.text("fault")}`,
     ),

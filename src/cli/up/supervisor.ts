@@ -90,13 +90,17 @@ export interface Past {
 /** A node that has not run yet. */
 export const NO_PAST: Past = { everReady: false, inRow: 0, settingsInRow: 0 };
 
-/** What follows from an exit that nobody asked for: a pause before the next start, or undefined to give up. */
+/**
+ * What follows from an exit that nobody asked for: a pause before the next start, or undefined to give up. Pauses grow with exits in a row; a node that
+ * has worked and was killed from outside has done nothing wrong, and starts again at once.
+ */
 export function afterExit(
   past: Past,
   { code, ranMs }: Exit,
   { firstMs, maxMs, healthyMs }: { readonly firstMs: number; readonly maxMs: number; readonly healthyMs: number },
 ): { readonly past: Past; readonly pauseMs: number | undefined } {
-  const inRow = ranMs >= healthyMs ? 1 : past.inRow + 1;
+  const isVictim = code === undefined && past.everReady;
+  const inRow = ranMs >= healthyMs || isVictim ? 1 : past.inRow + 1;
   const settingsInRow = code === EXIT_CODES.usage ? past.settingsInRow + 1 : 0;
   const hopeless = settingsInRow >= SETTINGS_EXITS_MAX || (!past.everReady && inRow >= NEVER_READY_EXITS_MAX);
   const pauseMs = hopeless ? undefined : Math.min(maxMs, firstMs * 2 ** Math.min(inRow - 1, 30));

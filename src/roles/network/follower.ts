@@ -10,13 +10,13 @@ import { fromHex, toHex } from "../../base/hash.ts";
 import type { Hash, RoundCommit, RoundDecision } from "../../chain/chain.ts";
 import { refusalName } from "../../chain/errors.ts";
 import { accountOf } from "../../chain/keys/account.ts";
-import { roundStart } from "../../chain/rounds.ts";
+import { roundBlocks, roundStart } from "../../chain/rounds.ts";
 import { exchange, type Offer } from "../../round/exchange.ts";
 import { contributionOf, decodePayload, type Fault, isFault, type Payload } from "../../round/payload.ts";
 import { selectContributors } from "../../round/select.ts";
 import { baseRound, exchangeSettings, payloadLimit } from "../../run/rules.ts";
 import { getBlob } from "../../store/blobs.ts";
-import { chainHash, type Node } from "./node.ts";
+import { chainHash, type Node, tellBadMirror } from "./node.ts";
 
 /** Params, and the round before which they hold. */
 export interface State {
@@ -42,6 +42,8 @@ export function rootOf({ round, roots }: State): Uint8Array {
   return must(roots.get(round), "a state knows its root");
 }
 
+/** Looks for a way around a payload that cannot be had, in as many blocks as a round has. */
+const DETOUR_LOOKS = 4;
 /** Blocks after a round's end in which validators decide it; then anybody does. */
 const PATIENCE_BLOCKS = 2;
 
@@ -77,14 +79,29 @@ async function decide({ chain, signer, runId, log }: Node, round: number): Promi
   }
 }
 
+/** How a round is to be followed. */
+export interface Ways {
+  /** Blocks after the round's end before this node counts the votes. */
+  readonly turn?: number | undefined;
+  /** A later state, if it can be had otherwise: asked for now and then where an accepted payload cannot be had. */
+  readonly detour?: (() => Promise<State | undefined>) | undefined;
+}
+
+/** What following a round came to; nothing was applied where a detour led past it. */
+export interface Advance {
+  readonly state: State;
+  readonly applied: Applied | undefined;
+}
+
 /** θ(r+1) from θ(r). Waits for the round's end. Throws SkeinError("checkpoint") where the votes name another root for θ(r). */
-export async function advance(node: Node, state: State, turn?: number): Promise<{ state: State; applied: Applied }> {
+export async function advance(node: Node, state: State, { turn, detour }: Ways = {}): Promise<Advance> {
   const { spec, means } = node;
   const { round, params } = state;
   const decision = await decisionOf(node, round, turn);
   if (decision?.stateRoot !== undefined && decision.stateRoot !== chainHash(rootOf(state)))
     throw desync(state, decision);
-  const selected = decision === undefined ? [] : await payloadsOf(node, state, decision);
+  const selected = decision === undefined ? [] : await payloadsOf(node, state, decision, detour);
+  if (!Array.isArray(selected)) return { state: selected, applied: undefined };
   const offers = selected.flatMap(({ offer }) => offer ?? []);
   const bytes = selected.reduce((sum, each) => sum + each.bytes, 0);
   const accepted = decision?.accepted ?? [];
@@ -123,8 +140,16 @@ interface Selected {
   readonly offer?: Offer;
 }
 
-/** The payloads that a decision selects, fetched and decoded. Waits, block by block, for those that cannot be had at the moment. */
-async function payloadsOf(node: Node, state: State, decision: RoundDecision): Promise<Selected[]> {
+/**
+ * The payloads that a decision selects, fetched and decoded. Waits, block by block, for those that cannot be had at the moment, unless a detour leads
+ * to a later state.
+ */
+async function payloadsOf(
+  node: Node,
+  state: State,
+  decision: RoundDecision,
+  detour: Ways["detour"],
+): Promise<Selected[] | State> {
   const { spec, chain, runId, log } = node;
   const { round } = state;
   const candidates = decision.accepted.map((uid, i) => {
@@ -138,7 +163,8 @@ async function payloadsOf(node: Node, state: State, decision: RoundDecision): Pr
   const out: Selected[] = [];
   for (const uid of chosen) {
     const commit = must(commits.get(uid), `the commit of uid ${uid}`);
-    const bytes = await insistentBlob(node, commit, round);
+    const bytes = await insistentBlob(node, commit, round, detour);
+    if (!(bytes instanceof Uint8Array)) return bytes;
     const payload = decodeCommitted(node, state, commit, bytes);
     const base = { uid, hash: commit.payloadHash, bytes: bytes.length };
     if (isFault(payload)) {
@@ -155,23 +181,29 @@ async function payloadsOf(node: Node, state: State, decision: RoundDecision): Pr
   return out;
 }
 
-async function insistentBlob(node: Node, { uid, payloadHash }: RoundCommit, round: number): Promise<Uint8Array> {
-  for (;;) {
+/** What a commit names, however long it takes; or, asked for a few times in a round, what makes it needless. */
+async function insistentBlob(
+  node: Node,
+  { uid, payloadHash }: RoundCommit,
+  round: number,
+  detour: Ways["detour"],
+): Promise<Uint8Array | State> {
+  const pause = Math.ceil(roundBlocks(node.record) / DETOUR_LOOKS);
+  for (let waited = 1; ; waited++) {
     const found = await committedBlob(node, payloadHash);
     if (found !== undefined) return found;
     node.log.event("missing", { round, uid, hash: payloadHash.slice(2) });
     const { block } = await node.chain.head();
     await node.chain.waitForBlock(block + 1, node.signal);
+    const later = waited % pause === 0 ? await detour?.() : undefined;
+    if (later !== undefined) return later;
   }
 }
 
 /** The blob that a commit names, from whoever has it; undefined where nobody has at the moment. */
 export async function committedBlob(node: Node, payloadHash: Hash): Promise<Uint8Array | undefined> {
   const hash = payloadHash.slice(2);
-  return getBlob(node.stores, hash, payloadLimit(node.spec), (at, why) => {
-    const mirror = ["this node's folder", "the shared store"][at] ?? `mirror ${at - 1}`;
-    node.log.event("bad-mirror", { hash, mirror, why });
-  });
+  return getBlob(node.stores, hash, payloadLimit(node.spec), (at, why) => tellBadMirror(node, hash, at, why));
 }
 
 /** Decodes what a commit names: for this run, round, uid, base state and hotkey. `state` is θ(round), with the root before it. */

@@ -7,8 +7,9 @@ import { SkeinError } from "../../base/errors.ts";
 import { toHex } from "../../base/hash.ts";
 import type { LogEvent } from "../../base/log/log.ts";
 import { seededRandom } from "../../base/random.ts";
-import { roundStart } from "../../chain/rounds.ts";
+import { roundBlocks, roundStart } from "../../chain/rounds.ts";
 import { roundsOf } from "../../run/rules.ts";
+import { blobKey } from "../../store/blobs.ts";
 import { memoryStore } from "../../store/memory.ts";
 import type { Store } from "../../store/store.ts";
 import { rootOf, type State } from "./follower.ts";
@@ -118,6 +119,38 @@ async function unreliable({ shared, twin }: Network, away: (block: number) => bo
   };
 }
 
+describe("a payload that is lost after the votes", () => {
+  it("is waited for until a checkpoint has it in it; whoever recomputes waits for it alone", async () => {
+    const network = await toyNetwork({ spec: longer(10) });
+    const { twin, runId, shared } = network;
+    const record = await twin.run(runId);
+    const between = async (from: number, until: number): Promise<boolean> => {
+      const { block } = await twin.head();
+      return block >= roundStart(record, from) && block < roundStart(record, until);
+    };
+    const losing = (until: number): Store => ({
+      ...shared,
+      get: async (key, range) => {
+        const [lost] = await twin.commits(runId, 4);
+        const isLost = lost !== undefined && key === blobKey(lost.payloadHash.slice(2));
+        return isLost && (await between(5, until)) ? undefined : shared.get(key, range);
+      },
+    });
+    const [never, back] = [losing(99), losing(9)];
+    const [t1, t2] = [network.trainer("t1", { shared: never }), network.trainer("t2", { shared: back, replay: true })];
+    const ends = await network.during(Promise.all([t1, t2, ...all(network, [])]));
+    expect(new Set(ends.map(({ state }) => named(state))).size).toBe(1);
+    for (const { log } of [t1, t2]) expect(kinds(log, "missing")[0]?.fields["round"]).toBe(4);
+    const starts = [t1, t2].map(({ log }) => kinds(log, "start").map(({ fields }) => fields["from"]));
+    expect(starts).toEqual([["genesis", "checkpoint"], ["genesis"]]);
+    expect(kinds(t1.log, "resync")[0]?.fields["round"]).toBe(4);
+    const missed = kinds(t1.log, "missing").length / roundBlocks(record);
+    expect(missed).toBeLessThan(3); // a checkpoint every second round, told of in the next one
+    expect(kinds(t1.log, "outcome").at(-1)?.fields).toMatchObject({ round: 9, applied: true });
+    expect(kinds(t2.log, "applied").map(({ fields }) => fields["round"])).toEqual([...Array(10).keys()]);
+  });
+});
+
 describe("a late joiner", () => {
   it("reaches the same root by checkpoint, by replay, and from what it had saved", async () => {
     const network = await toyNetwork({ spec: longer(18) });
@@ -153,6 +186,7 @@ describe("a late joiner", () => {
     const end = await network.during(must(late, "the late one"));
     expect(named(end.state)).toBe(named((await must(nodes[0], "t1")).state));
     expect(kinds(must(late, "the late one").log, "checkpoint-fault").length).toBeGreaterThan(0);
+    expect(kinds(must(late, "the late one").log, "bad-mirror")[0]?.fields["mirror"]).toBe("the shared store");
     expect(kinds(must(late, "the late one").log, "start")[0]?.fields["from"]).toBe("genesis");
   });
 });

@@ -129,6 +129,12 @@ export function chainHash(bytes: Uint8Array): Hash {
   return `0x${toHex(bytes)}`;
 }
 
+/** Tells of a store, by its place among the node's, that did not give a blob which others may have. */
+export function tellBadMirror({ log }: Node, hash: string, at: number, why: string): void {
+  const mirror = ["this node's folder", "the shared store"][at] ?? `mirror ${at - 1}`;
+  log.event("bad-mirror", { hash, mirror, why });
+}
+
 /** Whether the node was asked to stop. */
 export function stopped(node: Node): boolean {
   return node.signal?.aborted === true;

@@ -13,7 +13,7 @@ import { stateRoot } from "../../round/state-root.ts";
 import { baseRound, roundsOf } from "../../run/rules.ts";
 import { decodeNews, NEWS_BYTES_MAX, newsPrefix } from "../../store/news.ts";
 import { type Applied, advance, rootOf, type State } from "./follower.ts";
-import { type Node, reached, whereNow } from "./node.ts";
+import { type Node, reached, tellBadMirror, whereNow } from "./node.ts";
 
 /** Rounds that are replayed rather than skipped by fetching a checkpoint: some ten rounds of payloads have a checkpoint's bytes. */
 const REPLAY_ROUNDS = 10;
@@ -65,9 +65,9 @@ async function newestCheckpoint(node: Node, before: number, after: number): Prom
     if (root === undefined) continue;
     const expected = { specHash: toHex(runHash), round, root, paramCount: paramCount(spec.model) };
     try {
-      const params = await fetchCheckpoint(stores, hash, expected, (done, all) => {
-        log.event("checkpoint-fetch", { round, done, all });
-      });
+      const onProgress = (done: number, all: number): void => log.event("checkpoint-fetch", { round, done, all });
+      const onBad = (blob: string, at: number, why: string): void => tellBadMirror(node, blob, at, why);
+      const params = await fetchCheckpoint(stores, hash, expected, onProgress, onBad);
       if (!isCheckpointFault(params)) return { round, params, roots: await rootsAt(node, round, root) };
       log.event("checkpoint-fault", { round, hash, fault: params.fault });
     } catch (thrown) {
@@ -76,6 +76,21 @@ async function newestCheckpoint(node: Node, before: number, after: number): Prom
     }
   }
   return undefined;
+}
+
+/** What `newestCheckpoint` finds after `round`; nothing where the shared store is away. */
+async function laterCheckpoint(node: Node, round: number): Promise<State | undefined> {
+  try {
+    return await newestCheckpoint(node, (await whereNow(node))?.round ?? 0, round);
+  } catch (thrown) {
+    if (thrown instanceof SkeinError && thrown.code === "store") return undefined;
+    throw thrown;
+  }
+}
+
+function tellJump({ log }: Node, left: number, state: State): void {
+  log.event("resync", { round: left, why: "an accepted payload cannot be had any more", details: "" });
+  log.event("start", { from: "checkpoint", round: state.round, root: toHex(rootOf(state)) });
 }
 
 /** Checkpoints that anybody says there are, newest first. */
@@ -109,19 +124,29 @@ export interface Following {
   readonly onApplied?: (applied: Applied) => Promise<void>;
   /** Blocks after a round's end before this node counts its votes. */
   readonly turn?: number;
+  /** Never take a checkpoint for what can be recomputed, however long that takes. */
+  readonly replay?: boolean;
 }
 
 /**
  * Waits for the first block of `round` and moves `following` to θ(round). A node whose params turn out to be others than the run's starts over
- * from a checkpoint or from the beginning, once. Throws SkeinError("interrupted").
+ * from a checkpoint or from the beginning, once; one that cannot get an accepted payload goes on from the next checkpoint that has it in it. Throws
+ * SkeinError("interrupted").
  */
 export async function follow(following: Following, round: number): Promise<void> {
   const { node } = following;
   await reached(node, round);
   for (let resynced = false; following.state.round < Math.min(round, roundsOf(node.spec)); ) {
     try {
-      const { state, applied } = await advance(node, following.state, following.turn);
+      const { turn, replay = false } = following;
+      const { round: left } = following.state;
+      const detour = replay ? undefined : () => laterCheckpoint(node, left);
+      const { state, applied } = await advance(node, following.state, { turn, detour });
       following.state = state;
+      if (applied === undefined) {
+        tellJump(node, left, state);
+        continue;
+      }
       const root = toHex(rootOf(state));
       const { uids, accepted, bytes } = applied;
       node.log.event("applied", { round: applied.round, uids, accepted, bytes, root });

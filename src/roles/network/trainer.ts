@@ -63,6 +63,7 @@ async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const following: Following = {
     node,
     state,
+    replay,
     onApplied: async (applied) => {
       const { pending } = memory;
       if (pending?.round === applied.round) {

@@ -110,7 +110,7 @@ async function openValidator(options: ValidatorOptions): Promise<Validator> {
   return {
     ...options,
     scoring,
-    following: { node, state, turn },
+    following: { node, state, turn, replay },
     ratings,
     votes: 0,
     received: new Map(),
