@@ -1,32 +1,38 @@
 // Everything that can go wrong around a run, done to a small one in real processes: wrong links, wrong and stuck chains, full disks, wrong clocks, a
 // gateway and a chain that die, damaged blobs, a hotkey and a folder used twice. What a person can mend is said, with a remedy, and ends
 // the command; what passes is waited for. Called by network.mjs.
-import { spawn } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
-import readline from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { seededRandom } from "../dist/base/random.js";
 import { decodeSharedManifest } from "../dist/checkpoint/shared/manifest.js";
-import { readSpecText, specBytes, specHash } from "../dist/run/parse.js";
 import { blobKey } from "../dist/store/blobs.js";
-import { check, folder, resultsOf, skein, skip } from "./network-lib.mjs";
+import { check, resultsOf, skein, skip } from "./network-lib.mjs";
+import {
+  alive,
+  bringUp,
+  goesOn,
+  isReady,
+  launching,
+  NODES,
+  ownerKeys,
+  place,
+  startChain,
+  startGateway,
+  startNode,
+} from "./network-small.mjs";
 
-const NODES = ["v1", "v2", "t1", "t2"];
 const DEAD_MS = 15_000;
-/** Hours by which two nodes' clocks are off: a trainer's behind, a validator's ahead. */
-const CLOCKS = { t2: -1, v2: 1 };
 const PATIENCE_ROUNDS = 3;
 /** Blocks of the short run's only round. */
 const SHORT_BLOCKS = 3;
 
-const place = (name) => path.join(folder, name);
 const closedPort = 9; // "discard": nobody listens there
 
 export async function trouble() {
   const net = await bringUp();
   const aside = Promise.all([stuckChain(net), mistakes(net)]); // commands that end by themselves, beside the network's life
+  aside.catch(() => undefined); // thrown where it is awaited
   check("the network works, with clocks that are an hour off", await goesOn(net));
   clocks(net);
   await sameFolder(net);
@@ -41,146 +47,6 @@ export async function trouble() {
   await lostPayload(net);
   await end(net);
 }
-
-// ------------------------------------------------------------------------------------------------------------ the network
-
-async function bringUp() {
-  const specs = await prepare();
-  const disks = await smallDisks({ gateway: 32, t1: 8 });
-  const net = { specs, disks, started: [] };
-  await startChain(net, 0);
-  await startGateway(net, 0);
-  for (const name of NODES) {
-    await startNode(net, name);
-    if (name.startsWith("v")) await net[name].wait(({ event }) => event === "ready"); // they spend the same coins
-  }
-  return net;
-}
-
-async function prepare() {
-  const random = seededRandom("network-trouble");
-  const words = "warp weft loom thread shuttle heddle reed selvage twill plain satin draft".split(" ");
-  fs.mkdirSync(place("texts"));
-  for (let i = 0; i < 200; i++) {
-    const text = Array.from({ length: 80 }, () => words[random.below(words.length)]).join(" ");
-    fs.writeFileSync(place(`texts/${i}.txt`), `${text}\n`);
-  }
-  await done(skein(["data", "texts", "--bytes", "--valid-share", "0.1", "--out", "data", "--json"]));
-  await done(skein(["init", "made.json", "--preset", "tiny", "--data", "data", "--seed", "7", "--json"]));
-  const made = readSpecText(fs.readFileSync(place("made.json"), "utf8"));
-  const write = (name, steps, timing) => {
-    const inner = { ...made.inner, schedule: { ...made.inner.schedule, warmupSteps: 1, steps } };
-    const spec = { ...made, name, inner, timing };
-    fs.writeFileSync(place(`${name}.json`), specBytes(spec));
-    return specHash(spec);
-  };
-  return {
-    long: write("long", 4000, { trainBlocks: 4, revealBlocks: 2, voteBlocks: 3 }),
-    short: write("short", made.inner.steps, { trainBlocks: 1, revealBlocks: 1, voteBlocks: 1 }),
-  };
-}
-
-async function done(program) {
-  const { code, errors } = await program.ended;
-  if (code !== 0) throw new Error(`${program.args[0]} ended with ${code}: ${errors}`);
-}
-
-/** Folders on disks of so many megabytes each, which vanish with this process; undefined where this machine does not allow it. */
-async function smallDisks(sizes) {
-  const names = Object.keys(sizes);
-  const mounts = names.map(
-    (name) => `mkdir -p ${place(name)} && mount -t tmpfs -o size=${sizes[name]}m tmpfs ${place(name)}`,
-  );
-  const rights = process.getuid() === 0 ? "-m" : "-Urm";
-  const stdio = ["pipe", "pipe", "ignore"];
-  const holder = spawn("unshare", [rights, "sh", "-c", `${mounts.join(" && ")} && echo mounted && read end`], {
-    stdio,
-  });
-  const mounted = await new Promise((resolve) => {
-    holder.once("error", () => resolve(false));
-    holder.once("close", () => resolve(false));
-    readline.createInterface({ input: holder.stdout }).once("line", () => resolve(true));
-  });
-  for (const each of [holder, holder.stdin, holder.stdout]) each.unref();
-  if (!mounted) return undefined;
-  return Object.fromEntries(names.map((name) => [name, `/proc/${holder.pid}/root${place(name)}`]));
-}
-
-const ownerKeys = ["--keys", "keys", "--wallet", "owner"];
-
-async function startChain(net, port) {
-  net.chain = skein([
-    "chain",
-    "--folder",
-    "chain",
-    "--block-time",
-    "1",
-    "--port",
-    String(port),
-    ...ownerKeys,
-    "--json",
-  ]);
-  const ready = await isReady(net.chain);
-  net.rpcUrl = ready.rpcUrl;
-}
-
-function launching(net, spec, dir, hotkey) {
-  return [
-    "launch",
-    spec,
-    "--data",
-    "data",
-    "--dir",
-    dir,
-    "--rpc",
-    net.rpcUrl,
-    ...ownerKeys,
-    "--hotkey",
-    hotkey,
-    "--json",
-  ];
-}
-
-async function startGateway(net, port) {
-  net.store = path.join(net.disks?.gateway ?? place("gateway"), "store");
-  const how = ["--stake", "1000", "--tempo", "10", "--faucet", "1000", "--port", String(port)];
-  net.gateway = skein([...launching(net, "long.json", path.dirname(net.store), "v1"), ...how]);
-  net.link = (await isReady(net.gateway)).link;
-}
-
-async function isReady(program) {
-  const ready = await program.wait(({ event }) => event === "ready");
-  if (ready === undefined) throw new Error(`skein ${program.args[0]} does not come up: ${program.errors}`);
-  return ready;
-}
-
-function startNode(net, name, dir = net.disks?.[name] ?? name) {
-  const owner = [...ownerKeys, "--hotkey", name, "--stake", "1000"];
-  const who = name.startsWith("v") ? ["validate", net.link, ...owner] : ["join", net.link, "--keys", `${name}-keys`];
-  const hours = CLOCKS[name] ?? 0;
-  const clock = `const now = Date.now; Date.now = () => now() + ${3_600_000 * hours};`;
-  const node = hours === 0 ? [] : ["--import", `data:text/javascript,${encodeURIComponent(clock)}`];
-  const program = skein([...who, "--dir", dir, "--threads", "1", "--json"], undefined, node);
-  net.started.push(program);
-  net[name] = program;
-  return program;
-}
-
-/** The last round whose outcome anybody has seen. */
-function lastRound(net) {
-  const rounds = net.started.flatMap(({ events }) => events.filter(({ event }) => event === "applied"));
-  return Math.max(-1, ...rounds.map(({ round }) => round));
-}
-
-/** Whether all nodes come to a round after those of now in which both trainers' payloads are applied. */
-async function goesOn(net, seconds = 90) {
-  const after = lastRound(net);
-  const moved = ({ event, round, uids }) => event === "applied" && round > after && uids.length >= 2;
-  const all = await Promise.all(NODES.map((name) => net[name].wait(moved, { seconds })));
-  return all.every((found) => found !== undefined);
-}
-
-const alive = (net) => NODES.every((name) => !net[name].isOver);
 
 // ------------------------------------------------------------------------------------------------------------ mistakes of people
 
@@ -414,7 +280,7 @@ async function deadChain(net) {
   const { port } = new URL(net.rpcUrl);
   net.chain.child.kill("SIGKILL");
   await net.chain.ended;
-  await refused("a chain that is away", ["doctor", net.link, "--quick"], 7, /no chain answers/);
+  await refused("a chain that is away", ["doctor", net.link, "--quick"], 7, /does not reach the run's chain/);
   await startChain(net, port);
   check("all wait for it, and go on", (await goesOn(net)) && alive(net));
 }

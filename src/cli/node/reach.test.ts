@@ -7,7 +7,7 @@ import { type Gateway, startGateway } from "../../gateway/gateway.node.ts";
 import type { RunInfo } from "../../run/link.ts";
 import { specBytes, specHash } from "../../run/parse.ts";
 import { memoryStore } from "../../store/memory.ts";
-import { blockSecondsOf, headTrouble, isOver, reachRun, recordOf, standingOf } from "./reach.ts";
+import { blockSecondsOf, connectRun, headTrouble, isOver, reachRun, recordOf, standingOf } from "./reach.ts";
 
 const spec = toySpec();
 const hash = specHash(spec);
@@ -59,6 +59,17 @@ describe("reaching a run by its link", () => {
   it("says what is no link, and who does not answer", async () => {
     await expect(reachRun("hello")).rejects.toMatchObject({ code: "usage" });
     await expect(reachRun(`http://127.0.0.1:9/r/${hash}`, hasty)).rejects.toMatchObject({ code: "store" });
+  });
+
+  it("says whose trouble a chain is that does not answer", async () => {
+    const served = await reachRun(gateway.link);
+    await expect(connectRun(served, undefined)).rejects.toMatchObject({
+      code: "chain",
+      message: `the gateway at ${gateway.url} does not reach the run's chain`,
+      remedy: expect.stringContaining("whoever runs the gateway"),
+    });
+    const own = connectRun(served, "http://127.0.0.1:9");
+    await expect(own).rejects.toMatchObject({ code: "chain", message: "no chain answers at http://127.0.0.1:9" });
   });
 
   it("holds the gateway's words against the chain", async () => {

@@ -68,7 +68,10 @@ function otherRun({ base, specHash }: JoinLink, offered: string): SkeinError {
 /** Connects to the run's chain, through the gateway unless `rpc` names a node. Throws SkeinError("chain"), also where it is another chain. */
 export async function connectRun({ base, info }: ServedRun, rpc: string | undefined): Promise<Chain> {
   const { contracts, chainId } = info;
-  const chain = await connectChain({ rpcUrl: rpc ?? `${base}/rpc`, ...(contracts ? { contracts } : {}) });
+  const connecting = connectChain({ rpcUrl: rpc ?? `${base}/rpc`, ...(contracts ? { contracts } : {}) });
+  const chain = await connecting.catch((thrown: unknown) => {
+    throw rpc === undefined ? seenFromOutside(thrown, base) : thrown;
+  });
   if (chain.chainId === chainId) return chain;
   await chain.close();
   throw new SkeinError(
@@ -78,6 +81,16 @@ export async function connectRun({ base, info }: ServedRun, rpc: string | undefi
       remedy: rpc === undefined ? "ask whoever runs the gateway" : "name a node of the run's chain with --rpc, or none",
     },
   );
+}
+
+/** Whoever comes by a gateway has no chain to start. */
+function seenFromOutside(thrown: unknown, base: string): unknown {
+  if (!(thrown instanceof SkeinError) || !/^no chain answers/.test(thrown.message)) return thrown;
+  return new SkeinError("chain", `the gateway at ${base} does not reach the run's chain`, {
+    remedy:
+      "try again in some minutes; if it stays so, tell whoever runs the gateway, or name a node of the chain: --rpc",
+    cause: thrown.cause,
+  });
 }
 
 /** The run as its chain has it. Throws SkeinError("config") where gateway, spec and chain contradict each other. */

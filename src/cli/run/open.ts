@@ -47,6 +47,8 @@ import { bytes, count, short, type Terminal } from "../shared/terminal.ts";
 export interface NodeFlags extends SharedOptions, WalletFlags {
   readonly rpc?: string;
   readonly dir?: string;
+  /** Addresses of more stores to read from. */
+  readonly mirror?: readonly string[];
   readonly replay?: boolean;
   readonly maxBurn?: bigint;
   /** Sequences of a step, at most. */
@@ -79,6 +81,10 @@ export function withNode(command: Command): Command {
   const run = command
     .option("--rpc <url>", "a node of the run's chain (default: through the gateway)")
     .option("--dir <folder>", `where this node keeps its state (default: in ${HOME}/runs, by run, role and hotkey)`)
+    .option(
+      "--mirror <url...>",
+      "more places for payloads and checkpoints, each as <url>/store/<key>; nothing they say is believed",
+    )
     .option("--replay", "recompute the run from its first params instead of taking a checkpoint")
     .option("--max-burn <coins>", "wait rather than pay more for a uid", coinsOf);
   return withJson(withEngine(withKeys(run)));
@@ -159,7 +165,19 @@ async function openOn(opening: Opening): Promise<OpenedRun> {
   const log = teeLog(plain, view, { event: (kind) => (kind === "applied" ? earnings() : undefined) });
   const engine = await openEngine({ engine: flags.engine, ...fit.options });
   closing.push(() => engine.close());
-  const options = { spec, runId: info.runId, chain, signer: wallet.hotkey, shared, local, dataset, log, signal };
+  const mirrors = (flags.mirror ?? []).map((url) => httpStore({ base: url }));
+  const options = {
+    spec,
+    runId: info.runId,
+    chain,
+    signer: wallet.hotkey,
+    shared,
+    mirrors,
+    local,
+    dataset,
+    log,
+    signal,
+  };
   const node = acting(await openNode({ ...options, clock: systemClock, means: bestMeans() }));
   closing.push(watchBlocks(opening.chain, terminal, plain));
   const head = await chain.head();
