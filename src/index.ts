@@ -81,8 +81,8 @@ export { PRESET_NAMES, PRESETS, type Preset, type PresetName, presetNamed, withV
 export { learningRate, type Schedule, withSteps } from "./optim/schedule.ts";
 export { type CohortConfig, type CohortOptions, type CohortResult, trainCohort } from "./roles/cohort.ts";
 export { acting, type NodeOptions, openNode } from "./roles/network/node.ts";
-export { runTrainer, type TrainerEnd, type TrainerOptions } from "./roles/network/trainer.ts";
-export { runValidator, type ValidatorEnd, type ValidatorOptions } from "./roles/network/validator.ts";
+export { runTrainer, type TrainerEnd, type TrainerOptions } from "./roles/network/trainer/trainer.ts";
+export { runValidator, type ValidatorEnd, type ValidatorOptions } from "./roles/network/validator/validator.ts";
 export {
   type SoloConfig,
   type SoloHooks,

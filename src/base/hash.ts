@@ -5,6 +5,7 @@
  * Zen 4: about 10× faster, which matters for checkpoints). Both give the same bytes, which hash.test.ts checks.
  */
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
+import { hexToBytes } from "@noble/hashes/utils.js";
 import { assert } from "./assert.ts";
 import { nodeModule } from "./platform.ts";
 
@@ -50,5 +51,5 @@ export function toHex(bytes: Uint8Array): string {
 export function fromHex(hex: string): Uint8Array {
   const digits = hex.startsWith("0x") ? hex.slice(2) : hex;
   assert(/^(?:[0-9a-fA-F]{2})*$/.test(digits), "an even number of hex digits");
-  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+  return hexToBytes(digits);
 }

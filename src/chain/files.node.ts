@@ -8,7 +8,7 @@
  */
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { syncFolder, systemCode } from "../base/disk.node.ts";
+import { linkUnlessThere, syncFolder, systemCode } from "../base/disk.node.ts";
 import { messageOf, SkeinError } from "../base/errors.ts";
 import { systemRandom } from "../base/random.ts";
 
@@ -53,16 +53,6 @@ export async function writeWhole(file: string, bytes: Uint8Array, options: Write
     throw fileError("write", file, thrown);
   } finally {
     await fs.rm(temporary, { force: true });
-  }
-}
-
-async function linkUnlessThere(temporary: string, file: string): Promise<boolean> {
-  try {
-    await fs.link(temporary, file);
-    return true;
-  } catch (thrown) {
-    if (systemCode(thrown) === "EEXIST") return false;
-    throw thrown;
   }
 }
 

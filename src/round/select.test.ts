@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { AssertionError } from "../base/assert.ts";
 import { utf8 } from "../base/bytes.ts";
-import { type Candidate, selectContributors } from "./select.ts";
+import { type Candidate, candidatesOf, selectContributors } from "./select.ts";
 
 const seed = utf8("block hash");
 const established = (uid: number, incentive: number): Candidate => ({ uid, incentive, newcomer: false });
@@ -12,6 +12,17 @@ const candidates: fc.Arbitrary<Candidate[]> = fc.uniqueArray(
   fc.record({ uid: fc.nat(300), incentive: fc.nat(5), newcomer: fc.boolean() }),
   { selector: ({ uid }) => uid, maxLength: 40 },
 );
+
+describe("candidatesOf", () => {
+  it("takes for a newcomer who has no incentive", () => {
+    expect(candidatesOf([2, 5], [7, 0])).toEqual([established(2, 7), newcomer(5)]);
+    expect(candidatesOf([], [])).toEqual([]);
+  });
+
+  it("wants an incentive for each uid", () => {
+    expect(() => candidatesOf([2, 5], [7])).toThrow(AssertionError);
+  });
+});
 
 describe("selectContributors", () => {
   it("takes the largest incentives first, ties by uid, and keeps places for newcomers", () => {

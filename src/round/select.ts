@@ -4,7 +4,7 @@
  * newcomers, who have earned nothing yet, and drawn by hash from the block at which the round closed, which nobody could choose.
  * The list is capped; what one kind leaves free the other may fill.
  */
-import { assert } from "../base/assert.ts";
+import { assert, must } from "../base/assert.ts";
 import { concatBytes, utf8 } from "../base/bytes.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { CONTRIBUTIONS_MAX } from "../base/limits.ts";
@@ -25,6 +25,14 @@ export interface SelectSettings {
   readonly cap: number;
   /** Places kept for newcomers, at most `cap`. */
   readonly newcomerSlots: number;
+}
+
+/** The candidates of a decision: `incentives` are those of the uids in `accepted`, in their order. Who has earned nothing is a newcomer. */
+export function candidatesOf(accepted: readonly number[], incentives: readonly number[]): Candidate[] {
+  return accepted.map((uid, i) => {
+    const incentive = must(incentives[i], "an incentive for each uid");
+    return { uid, incentive, newcomer: incentive === 0 };
+  });
 }
 
 /** Uids in the order in which their contributions are summed. `seed`: the block hash that decides between newcomers. */

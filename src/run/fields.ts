@@ -4,6 +4,7 @@
  * setting lost.
  */
 import { SkeinError, shown } from "../base/errors.ts";
+import { isHash } from "../base/json.ts";
 
 /** Characters of a stranger's text that are shown in a message. */
 const SHOWN_MAX = 40;
@@ -92,7 +93,7 @@ export function fieldsOf(value: unknown, path: string, names: readonly string[])
     },
     hash(name) {
       const value = found.get(name);
-      if (typeof value === "string" && isHash(value)) return value;
+      if (isHash(value)) return value;
       throw refusal(at(name), "a sha256, which is 64 hex digits in lower case", value);
     },
     choice(name, choices) {
@@ -102,11 +103,6 @@ export function fieldsOf(value: unknown, path: string, names: readonly string[])
       throw refusal(at(name), choices.map((each) => JSON.stringify(each)).join(" or "), value);
     },
   };
-}
-
-/** Whether `text` is a sha256 in the form that names things: 64 lower-case hex digits. */
-export function isHash(text: string): boolean {
-  return /^[0-9a-f]{64}$/.test(text);
 }
 
 function isVisible(text: string, charsMax: number): boolean {

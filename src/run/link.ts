@@ -5,10 +5,11 @@
 import { assert } from "../base/assert.ts";
 import { fromUtf8 } from "../base/bytes.ts";
 import { SkeinError, shown } from "../base/errors.ts";
+import { isHash } from "../base/json.ts";
 import { LINK_CHARS_MAX, RUN_INFO_BYTES_MAX } from "../base/limits.ts";
 import type { Address } from "../chain/chain.ts";
 import type { AddressBook, ContractRole } from "../chain/evm/deploy.ts";
-import { isHash, quoted } from "./fields.ts";
+import { quoted } from "./fields.ts";
 
 /** Where a run is to be had, and which one it must be. */
 export interface JoinLink {
@@ -89,11 +90,6 @@ function withoutSlash(base: string): string {
   return base.replace(/\/+$/, "");
 }
 
-/** The text of a gateway's answer about its run. */
-export function infoJson({ protocol, specHash, runId, chainId, netuid, contracts, faucet }: RunInfo): string {
-  return JSON.stringify({ protocol, specHash, runId, chainId, netuid, contracts, faucet });
-}
-
 /**
  * What a gateway answered about its run. Unknown fields are passed over, so that later gateways may say more. Throws
  * SkeinError("config") for anything that is no such answer.
@@ -112,7 +108,7 @@ export function parseInfo(bytes: Uint8Array): RunInfo {
     throw noInfo(`protocol must be 1, the only one that this version knows, not ${quoted(protocol)}`, remedy);
   }
   const [specHash, faucet] = [fields.get("specHash"), fields.get("faucet")];
-  if (typeof specHash !== "string" || !isHash(specHash)) throw noInfo(`specHash is no hash but ${quoted(specHash)}`);
+  if (!isHash(specHash)) throw noInfo(`specHash is no hash but ${quoted(specHash)}`);
   if (typeof faucet !== "boolean") throw noInfo(`faucet must be true or false, not ${quoted(faucet)}`);
   return {
     protocol,

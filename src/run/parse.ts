@@ -6,6 +6,7 @@
 import { equalBytes, utf8 } from "../base/bytes.ts";
 import { SkeinError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
+import { jsonIn } from "../base/json.ts";
 import {
   BATCH_MAX,
   CHUNK_SIDE_MAX,
@@ -239,9 +240,7 @@ export function parseSpecBytes(bytes: Uint8Array): RunSpec {
 }
 
 function decoded(bytes: Uint8Array, remedy: string): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch {
-    throw wrong("", "is not JSON in UTF-8", remedy);
-  }
+  const json = jsonIn(bytes);
+  if (json === undefined) throw wrong("", "is not JSON in UTF-8", remedy);
+  return json;
 }

@@ -8,9 +8,10 @@
  */
 import { assert } from "../base/assert.ts";
 import { equalBytes, utf8 } from "../base/bytes.ts";
+import { fieldsIn, isAccount, isCount, jsonIn } from "../base/json.ts";
 import { RATINGS_BYTES_MAX, RUN_UIDS_MAX } from "../base/limits.ts";
 import { canonicalJson } from "../data/shards/canonical.ts";
-import { fieldsOf, isAccount, isCount, isRounded, jsonOf, rounded } from "./fields.ts";
+import { isRounded, rounded } from "./fields.ts";
 
 /** Share of the newest round in a rating. */
 export const RATING_ALPHA = 0.2;
@@ -102,7 +103,7 @@ export function encodeRatings({ round, peers }: Ratings): Uint8Array {
 /** What `encodeRatings` wrote; undefined for any other bytes. Never throws. */
 export function decodeRatings(bytes: Uint8Array): Ratings | undefined {
   if (bytes.length > RATINGS_BYTES_MAX) return undefined;
-  const ratings = ratingsOf(fieldsOf(jsonOf(bytes)));
+  const ratings = ratingsOf(fieldsIn(jsonIn(bytes)));
   return ratings && equalBytes(encodeRatings(ratings), bytes) ? ratings : undefined;
 }
 
@@ -111,7 +112,7 @@ function ratingsOf(json: ReadonlyMap<string, unknown>): Ratings | undefined {
   if (!(isCount(round) || round === -1) || !Array.isArray(list) || list.length > RUN_UIDS_MAX) return undefined;
   const peers: Rating[] = [];
   for (const each of list) {
-    const fields = fieldsOf(each);
+    const fields = fieldsIn(each);
     const [uid, account] = [fields.get("uid"), fields.get("account")];
     const [value, rounds] = [fields.get("value"), fields.get("rounds")];
     if (!isCount(uid) || uid >= RUN_UIDS_MAX || uid <= (peers.at(-1)?.uid ?? -1)) return undefined;

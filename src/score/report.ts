@@ -6,9 +6,10 @@
  */
 import { assert } from "../base/assert.ts";
 import { equalBytes, utf8 } from "../base/bytes.ts";
+import { fieldsIn, isAccount, isCount, isHash, jsonIn } from "../base/json.ts";
 import { REPORT_BYTES_MAX, RUN_UIDS_MAX } from "../base/limits.ts";
 import { canonicalJson } from "../data/shards/canonical.ts";
-import { fieldsOf, isAccount, isCount, isHash, isRounded, jsonOf, rounded } from "./fields.ts";
+import { isRounded, rounded } from "./fields.ts";
 
 /** What a validator found about one peer. */
 export interface ReportedPeer {
@@ -75,9 +76,9 @@ function written({ specHash, round, root, validationLoss, peers, accepted }: Sco
 /** Decodes any bytes: a report, or the first thing found wrong. Never throws; memory is bounded by REPORT_BYTES_MAX. */
 export function decodeReport(bytes: Uint8Array): ScoreReport | ReportFault {
   if (bytes.length > REPORT_BYTES_MAX) return { fault: "too long" };
-  const json = jsonOf(bytes);
+  const json = jsonIn(bytes);
   if (json === undefined) return { fault: "not JSON" };
-  const report = reportOf(fieldsOf(json));
+  const report = reportOf(fieldsIn(json));
   if (report === undefined) return { fault: "wrong fields" };
   return equalBytes(written(report), bytes) ? report : { fault: "not canonical" };
 }
@@ -91,7 +92,7 @@ function reportOf(json: ReadonlyMap<string, unknown>): ScoreReport | undefined {
   if (!Array.isArray(list) || list.length > RUN_UIDS_MAX) return undefined;
   const peers: ReportedPeer[] = [];
   for (const each of list) {
-    const peer = peerOf(fieldsOf(each));
+    const peer = peerOf(fieldsIn(each));
     if (peer === undefined) return undefined;
     peers.push(peer);
   }

@@ -5,6 +5,7 @@
 import { assert } from "../base/assert.ts";
 import { messageOf, SkeinError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
+import { isHash } from "../base/json.ts";
 import type { Store } from "./store.ts";
 
 /** What all keys of blobs begin with. */
@@ -12,7 +13,7 @@ export const BLOBS_PREFIX = "blobs/";
 
 /** The key of the blob with the sha256 `hash`, 64 lower-case hex digits: "blobs/ab/abcd…". */
 export function blobKey(hash: string): string {
-  assert(/^[0-9a-f]{64}$/.test(hash), "a blob's hash has 64 hex digits in lower case");
+  assert(isHash(hash), "a blob's hash has 64 hex digits in lower case");
   return `${BLOBS_PREFIX}${hash.slice(0, 2)}/${hash}`;
 }
 

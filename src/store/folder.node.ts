@@ -12,7 +12,7 @@ import { hostname } from "node:os";
 import * as path from "node:path";
 import { utf8 } from "../base/bytes.ts";
 import { systemClock } from "../base/clock.ts";
-import { syncFolder, systemCode } from "../base/disk.node.ts";
+import { linkUnlessThere, syncFolder, systemCode } from "../base/disk.node.ts";
 import { messageOf, SkeinError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { systemRandom } from "../base/random.ts";
@@ -193,13 +193,11 @@ async function isFolder(file: string): Promise<boolean> {
   return (await orAbsent("look at", file, () => fs.stat(file)))?.isDirectory() === true;
 }
 
-/** Gives `temporary` the name `file` unless that is taken. */
-async function linkUnlessThere(temporary: string, file: string): Promise<boolean> {
+/** Gives `temporary` the name `file` unless that is taken, also where there are no links. */
+async function publishUnlessThere(temporary: string, file: string): Promise<boolean> {
   try {
-    await fs.link(temporary, file);
-    return true;
+    return await linkUnlessThere(temporary, file);
   } catch (thrown) {
-    if (systemCode(thrown) === "EEXIST") return false;
     if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(systemCode(thrown))) throw thrown;
   }
   // No hard links on this file system (FAT, some network shares): two writers at the same instant may then both succeed.
@@ -271,7 +269,7 @@ export function folderStore(root: string, options: FolderStoreOptions = {}): Sto
     },
     async putIfAbsent(key, bytes) {
       if ((await size(key)) !== undefined) return false;
-      return write(key, bytes, linkUnlessThere);
+      return write(key, bytes, publishUnlessThere);
     },
     async list(prefix = "") {
       opened ??= removeStale(top);

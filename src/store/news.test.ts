@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromUtf8, utf8 } from "../base/bytes.ts";
 import { sha256Hex, toHex } from "../base/hash.ts";
-import { accountOf } from "../chain/keys/account.ts";
+import { accountOfBytes } from "../chain/keys/account.ts";
 import { signerOf } from "../chain/keys/signer.ts";
 import { memoryStore } from "./memory.ts";
 import {
@@ -17,11 +17,11 @@ import {
   newsOfKey,
   newsPrefix,
   putNews,
+  readNews,
   signNews,
 } from "./news.ts";
 
 const signer = signerOf(new Uint8Array(32).fill(9));
-const accountOfBytes = (address: Uint8Array): string => accountOf(`0x${toHex(address)}`);
 const hex = (digits: number): fc.Arbitrary<string> =>
   fc.uint8Array({ minLength: digits / 2, maxLength: digits / 2 }).map(toHex);
 const records: fc.Arbitrary<NewsRecord> = fc
@@ -127,5 +127,22 @@ describe("a record of news", () => {
     for (const bad of [`${key}0`, key.replace("checkpoint", "gossip"), `x${key}`, `${key}\n`, "news/", ""]) {
       expect(newsOfKey(bad), bad).toBeUndefined();
     }
+  });
+
+  it("is read with all others of its kind, newest first, without what is none", async () => {
+    const store = memoryStore();
+    const told: NewsRecord[] = [];
+    for (let i = 0; i < 20; i++) {
+      const author = signerOf(new Uint8Array(32).fill(i + 1));
+      told.push(await putNews(store, { ...news, round: i % 7, account: author.account }, author.sign));
+    }
+    const other = await putNews(store, { ...news, kind: "report" }, signer.sign);
+    await store.put(newsKey({ kind: "checkpoint", account: `0x${"00".repeat(32)}` }), utf8("{"));
+    await store.put(newsKey({ kind: "checkpoint", account: `0x${"01".repeat(32)}` }), encodeNews(other));
+    const found = await readNews(store, "checkpoint", 100);
+    expect(new Set(found)).toEqual(new Set(told));
+    expect(found.map(({ round }) => round)).toEqual(told.map(({ round }) => round).sort((a, b) => b - a));
+    expect(await readNews(store, "report", 100)).toEqual([other]);
+    expect(await readNews(store, "checkpoint", 7)).toHaveLength(5); // two of the first seven are none
   });
 });

@@ -8,6 +8,7 @@
 import { assert } from "../base/assert.ts";
 import { equalBytes, fromUtf8, utf8 } from "../base/bytes.ts";
 import { fromHex, sha256, toHex } from "../base/hash.ts";
+import { fieldsIn, isAccount, isCount, isHash } from "../base/json.ts";
 import { NEWS_BYTES_MAX } from "../base/limits.ts";
 import { recoverAddress, SIGNATURE_BYTES } from "./signature.ts";
 import type { Store } from "./store.ts";
@@ -18,6 +19,9 @@ export { NEWS_BYTES_MAX };
 export const NEWS_KINDS = ["checkpoint", "report"] as const;
 /** A kind of news. */
 export type NewsKind = (typeof NEWS_KINDS)[number];
+
+/** Records that are read at once. */
+const READ_AT_ONCE = 16;
 
 /** What all keys of news begin with. */
 export const NEWS_PREFIX = "news/";
@@ -90,24 +94,14 @@ export function decodeNews(bytes: Uint8Array): NewsRecord | NewsFault {
 }
 
 function recordOf(json: unknown): NewsRecord | undefined {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return undefined;
-  const fields = new Map<string, unknown>(Object.entries(json));
-  const hex = (name: string, pattern: RegExp): string | undefined => {
-    const value = fields.get(name);
-    return typeof value === "string" && pattern.test(value) ? value : undefined;
-  };
+  const fields = fieldsIn(json);
   const kind = NEWS_KINDS.find((each) => each === fields.get("kind"));
-  const [round, time] = [fields.get("round"), fields.get("time")];
-  const hash = hex("hash", /^[0-9a-f]{64}$/);
-  const account = hex("account", /^0x[0-9a-f]{64}$/);
-  const signature = hex("signature", /^[0-9a-f]{130}$/);
-  if (!kind || !hash || !account || !signature || !isCount(round)) return undefined;
+  const [round, time, hash] = [fields.get("round"), fields.get("time"), fields.get("hash")];
+  const [account, signature] = [fields.get("account"), fields.get("signature")];
+  if (kind === undefined || !isHash(hash) || !isAccount(account) || !isCount(round)) return undefined;
+  if (typeof signature !== "string" || !/^[0-9a-f]{130}$/.test(signature)) return undefined;
   if (time !== undefined && !isCount(time)) return undefined;
   return { kind, round, hash, account, signature, ...(time === undefined ? {} : { time }) };
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
 }
 
 /** Whether the account signed the record. `accountOf` tells the account of a 20-byte address. */
@@ -132,4 +126,24 @@ export async function putNews(
   const record = await signNews(news, sign);
   await store.put(newsKey(record), encodeNews(record));
   return record;
+}
+
+/**
+ * What there is news of in `store`, newest first: at most `max` records of one kind, without what does not decode. Whether each is its account's,
+ * `isAuthentic` tells. Rejects with SkeinError("store").
+ */
+export async function readNews(store: Store, kind: NewsKind, max: number): Promise<NewsRecord[]> {
+  const keys = (await store.list(newsPrefix(kind))).slice(0, max);
+  const found: NewsRecord[] = [];
+  for (let i = 0; i < keys.length; i += READ_AT_ONCE) {
+    const records = await Promise.all(keys.slice(i, i + READ_AT_ONCE).map((key) => recordAt(store, key)));
+    found.push(...records.filter((record) => record !== undefined).filter((record) => record.kind === kind));
+  }
+  return found.sort((a, b) => b.round - a.round || (a.account < b.account ? -1 : 1));
+}
+
+async function recordAt(store: Store, key: string): Promise<NewsRecord | undefined> {
+  const bytes = await store.get(key, { start: 0, end: NEWS_BYTES_MAX + 1 });
+  const record = bytes && decodeNews(bytes);
+  return record === undefined || "fault" in record ? undefined : record;
 }

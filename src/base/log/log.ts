@@ -1,6 +1,6 @@
 /**
  * The door to the log: what a node did, as events with a time, good enough to tell a run's history again later. Adapters: a file of JSON lines
- * (log.node.ts) and memory.
+ * (file.node.ts) and memory.
  */
 import { type Clock, systemClock } from "../clock.ts";
 
@@ -56,4 +56,22 @@ export function teeLog(...logs: readonly Log[]): Log {
 /** One event as a line of JSON, without its line break: {"timeMs": …, "event": …, …fields}. */
 export function logLine({ kind, timeMs, fields }: LogEvent): string {
   return JSON.stringify({ timeMs, event: kind, ...fields });
+}
+
+/** A finite number among fields, or undefined. */
+export function numberIn(fields: LogFields, name: string): number | undefined {
+  const value = fields[name];
+  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
+}
+
+/** A text among fields, or undefined. */
+export function textIn(fields: LogFields, name: string): string | undefined {
+  const value = fields[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** The length of a list among fields; 0 where there is none. */
+export function lengthIn(fields: LogFields, name: string): number {
+  const value = fields[name];
+  return Array.isArray(value) ? value.length : 0;
 }

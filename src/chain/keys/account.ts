@@ -12,8 +12,12 @@ import type { Address, Hash } from "../chain.ts";
 
 /** The account of an address in any case. Throws where `address` is not one. */
 export function accountOf(address: Address): Hash {
-  const bytes = hexToBytes(address.slice(2));
-  return `0x${toHex(blake2b(concatBytes([utf8("evm:"), bytes]), { dkLen: 32 }))}`;
+  return accountOfBytes(hexToBytes(address.slice(2)));
+}
+
+/** The account of an address's 20 bytes. */
+export function accountOfBytes(address: Uint8Array): Hash {
+  return `0x${toHex(blake2b(concatBytes([utf8("evm:"), address]), { dkLen: 32 }))}`;
 }
 
 /** The address of a private key (32 bytes), in lower case. */

@@ -6,7 +6,7 @@ import { mnemonicToAccount, privateKeyToAccount } from "viem/accounts";
 import { afterAll, describe, expect, it } from "vitest";
 import { must } from "../../base/assert.ts";
 import { toHex } from "../../base/hash.ts";
-import { accountOf, addressOfKey, checksummed, parseAddress } from "./account.ts";
+import { accountOf, accountOfBytes, addressOfKey, checksummed, parseAddress } from "./account.ts";
 import { type KeyFolder, keyFolder } from "./keys.node.ts";
 import { encryptKey } from "./keystore.ts";
 import { keyOfMnemonic, newMnemonic } from "./mnemonic.ts";
@@ -47,6 +47,7 @@ describe("keys", () => {
       "0xc2cdcf01af7163d2d99b2ec87954e4c1b735e9e9ea80f8775bf29dd9457eaca1",
     );
     expect(accountOf(`0x${"AB".repeat(20)}`)).toBe(accountOf(`0x${"ab".repeat(20)}`));
+    expect(accountOfBytes(new Uint8Array(20).fill(0xab))).toBe(accountOf(`0x${"ab".repeat(20)}`));
   });
 
   it("sign as EVM chains expect", async () => {

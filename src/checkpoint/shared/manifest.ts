@@ -8,6 +8,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { equalBytes, utf8 } from "../../base/bytes.ts";
+import { fieldsIn, isCount, isHash, jsonIn } from "../../base/json.ts";
 import { SHARED_MANIFEST_BYTES_MAX, SHARED_PIECES_MAX } from "../../base/limits.ts";
 import { canonicalJson } from "../../data/shards/canonical.ts";
 import { PIECE_PARAMS, pieceCount, pieceLength } from "../../round/state-root.ts";
@@ -56,8 +57,9 @@ export function encodeSharedManifest(manifest: SharedManifest): Uint8Array {
 /** Decodes any bytes: a manifest, or the first thing found wrong. Never throws; memory is bounded by the bytes. */
 export function decodeSharedManifest(bytes: Uint8Array): SharedManifest | ManifestFault {
   if (bytes.length > SHARED_MANIFEST_BYTES_MAX) return { fault: "too long" };
-  const json = fieldsOf(bytes);
-  if (json === undefined) return { fault: "not JSON" };
+  const found = jsonIn(bytes);
+  if (typeof found !== "object" || found === null) return { fault: "not JSON" };
+  const json = fieldsIn(found);
   if (json.get("format") !== FORMAT) return { fault: "another format" };
   if (json.get("version") !== VERSION) return { fault: "another version" };
   const [specHash, stateRoot, pieces] = [json.get("specHash"), json.get("stateRoot"), json.get("pieces")];
@@ -69,16 +71,3 @@ export function decodeSharedManifest(bytes: Uint8Array): SharedManifest | Manife
   const manifest = { specHash, round, stateRoot, paramCount, pieces };
   return equalBytes(encodeSharedManifest(manifest), bytes) ? manifest : { fault: "not canonical" };
 }
-
-function fieldsOf(bytes: Uint8Array): Map<string, unknown> | undefined {
-  try {
-    const json: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-    return typeof json === "object" && json !== null ? new Map(Object.entries(json)) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const isHash = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
-const isCount = (value: unknown): value is number =>
-  Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);

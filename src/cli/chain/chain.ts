@@ -6,6 +6,7 @@ import { writeWhole } from "../../chain/files.node.ts";
 import { keyFolder } from "../../chain/keys/keys.node.ts";
 import type { LocalChain, LocalChainEvent } from "../../chain/local/local.node.ts";
 import { RAO_PER_COIN } from "../../chain/money.ts";
+import { tellNewWallet } from "../node/wallet.ts";
 import { listenForInterrupt } from "../shared/interrupt.ts";
 import { wholeNumber, withJson } from "../shared/options.ts";
 import { count, processTerminal, type Terminal } from "../shared/terminal.ts";
@@ -132,10 +133,7 @@ async function ownerOf({ keys, wallet }: ServeFlags, terminal: Terminal): Promis
   await folder.ensure({ name: wallet, hotkey: "default" });
   if (known) return known.account;
   const made = await folder.create({ name: wallet });
-  terminal.line(
-    `made the wallet ${wallet} in ${keys}; its coldkey's words, stored nowhere else:\n\n  ${made.mnemonic}\n`,
-  );
-  terminal.event("wallet", { wallet, keys, account: made.account });
+  tellNewWallet(made, { wallet, keys }, terminal);
   return made.account;
 }
 

@@ -6,6 +6,7 @@ import { SkeinError } from "../../base/errors.ts";
 import type { Log } from "../../base/log/log.ts";
 import type { Chain, Hash, RunRecord, Signer, SubnetParams } from "../../chain/chain.ts";
 import { refusalName } from "../../chain/errors.ts";
+import { KEEPER_LOOKS } from "../../roles/network/validator/validator.ts";
 import { specHash } from "../../run/parse.ts";
 import { blocksOf } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
@@ -48,8 +49,7 @@ const TEMPO_MIN = 20;
 /** Entries of the round book that are looked through for a spec. */
 const RUNS_MAX = 4096;
 const RUNS_AT_ONCE = 64;
-/** A validator looks at the epoch in every such part of it, but not when votes are about to open; pushing it takes some blocks more. */
-const KEEPER_LOOKS = 8;
+/** A validator looks at the epoch KEEPER_LOOKS times in it, but not when votes are about to open; pushing it takes some blocks more. */
 const PUSH_BLOCKS = 8;
 
 /**

@@ -2,8 +2,9 @@
  * What a launch has done on its chain so far, kept in the gateway's folder: started again, it serves the same run, and buys nothing twice. It
  * is written before and after every step that costs something.
  */
-import { fromUtf8, utf8 } from "../../base/bytes.ts";
+import { utf8 } from "../../base/bytes.ts";
 import { SkeinError } from "../../base/errors.ts";
+import { fieldsIn, isCount, isHash, jsonIn } from "../../base/json.ts";
 import type { Store } from "../../store/store.ts";
 
 /** How far a launch has come. */
@@ -38,19 +39,10 @@ export async function writeLaunch(folder: Store, record: LaunchRecord): Promise<
 }
 
 function recordIn(bytes: Uint8Array): LaunchRecord | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(fromUtf8(bytes));
-  } catch {
-    return undefined;
-  }
-  if (typeof json !== "object" || json === null) return undefined;
-  const fields = new Map<string, unknown>(Object.entries(json));
-  const { chainId, specHash } = json as LaunchRecord;
-  if (!isCount(chainId) || typeof specHash !== "string" || !/^[0-9a-f]{64}$/.test(specHash)) return undefined;
+  const fields = fieldsIn(jsonIn(bytes));
+  const [chainId, specHash] = [fields.get("chainId"), fields.get("specHash")];
+  if (!isCount(chainId) || !isHash(specHash)) return undefined;
   const steps = ["subnetFrom", "netuid", "runId"].filter((name) => fields.has(name));
   if (!steps.every((name) => isCount(fields.get(name)))) return undefined;
   return { chainId, specHash, ...Object.fromEntries(steps.map((name) => [name, fields.get(name)])) };
 }
-
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

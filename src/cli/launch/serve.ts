@@ -10,7 +10,7 @@ import type { AddressBook } from "../../chain/evm/deploy.ts";
 import { phaseAt } from "../../chain/rounds.ts";
 import { paramCount } from "../../engine/shape.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../../gateway/gateway.node.ts";
-import { PIECE_PARAMS } from "../../round/state-root.ts";
+import { PIECE_PARAMS, pieceCount } from "../../round/state-root.ts";
 import { specBytes, specHash } from "../../run/parse.ts";
 import { payloadLimit, roundsOf } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
@@ -66,8 +66,7 @@ export async function servedStore(spec: RunSpec, data: Store, rest: Store): Prom
 
 /** Bytes of the longest blob that the run needs: a payload, a piece of a checkpoint or its manifest, a report. */
 export function blobLimit(spec: RunSpec): number {
-  const pieces = Math.ceil(paramCount(spec.model) / PIECE_PARAMS);
-  const manifest = MANIFEST_BYTES_PER_PIECE * pieces + MANIFEST_BYTES_BESIDE;
+  const manifest = MANIFEST_BYTES_PER_PIECE * pieceCount(paramCount(spec.model)) + MANIFEST_BYTES_BESIDE;
   return Math.max(payloadLimit(spec), 4 * PIECE_PARAMS, manifest, REPORT_BYTES_MAX);
 }
 

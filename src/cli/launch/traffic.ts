@@ -1,6 +1,6 @@
 /** What a gateway has to do, counted from its log; and that log without the lines that come hundreds of times a minute. */
 import { type Clock, systemClock } from "../../base/clock.ts";
-import type { Log, LogFields } from "../../base/log/log.ts";
+import { type Log, type LogFields, numberIn } from "../../base/log/log.ts";
 
 /** Milliseconds between two lines on the same trouble: every node asks every second while a chain is away. */
 const SAME_TROUBLE_MS = 10_000;
@@ -33,8 +33,8 @@ export function trafficCounter(next: Log, clock: Clock = systemClock): Log & { r
       if (/-trouble$/.test(kind)) return tellTrouble(kind, kind, fields);
       if (kind !== "request") return next.event(kind, fields);
       requests += 1;
-      bytesIn += numberOf(fields, "received");
-      bytesOut += numberOf(fields, "bytes");
+      bytesIn += numberIn(fields, "received") ?? 0;
+      bytesOut += numberIn(fields, "bytes") ?? 0;
       if (isFailure(fields)) {
         refused += 1;
         tellTrouble(`${fields["method"]} ${fields["status"]}`, kind, fields);
@@ -44,11 +44,6 @@ export function trafficCounter(next: Log, clock: Clock = systemClock): Log & { r
 }
 
 function isFailure(fields: LogFields): boolean {
-  const status = numberOf(fields, "status");
+  const status = numberIn(fields, "status") ?? 0;
   return status >= 400 && !(status === 404 && (fields["method"] === "GET" || fields["method"] === "HEAD"));
-}
-
-function numberOf(fields: LogFields, name: string): number {
-  const value = fields[name];
-  return typeof value === "number" ? value : 0;
 }

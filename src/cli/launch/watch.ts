@@ -3,6 +3,7 @@ import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log/log.ts";
 import type { Chain, RunRecord } from "../../chain/chain.ts";
 import { phaseAt } from "../../chain/rounds.ts";
+import { nap } from "../shared/interrupt.ts";
 import { bytes, count, type Terminal } from "../shared/terminal.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -61,7 +62,7 @@ export async function watchGateway({
     if (signal.aborted) return;
     terminal.status(statusLine({ run, rounds }, standing, traffic()));
     if (looks % LOOKS_PER_LINE === LOOKS_PER_LINE - 1) log.event("traffic", { ...traffic(), ...standing });
-    await nap(LOOK_MS, stop);
+    await nap(LOOK_MS, signal);
   }
 }
 
@@ -81,14 +82,4 @@ export function statusLine(
     : `begins in ${run.startBlock - block}`;
   const round = at !== undefined && at.round >= rounds ? "the run is over" : begun;
   return `block ${count(block)}  ${round}  ${peers} ${peers === 1 ? "uid" : "uids"}  ${work}`;
-}
-
-/** Resolves after `ms`, or with `stop`, and leaves no timer behind that would keep the process alive. */
-async function nap(ms: number, stop: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const slept = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([slept, stop]);
-  clearTimeout(timer);
 }

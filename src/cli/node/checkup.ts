@@ -11,7 +11,7 @@ import { openDataset } from "../../data/dataset.ts";
 import type { EngineName } from "../../engine/open.node.ts";
 import { paramCount } from "../../engine/shape.ts";
 import { askInfo } from "../../gateway/client.ts";
-import { newFit } from "../../roles/network/fit.ts";
+import { newFit } from "../../roles/network/trainer/fit.ts";
 import { payloadEstimate, peerTokensOf, roundsOf } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
 import { httpStore } from "../../store/http.ts";

@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../../base/bytes.ts";
 import { SkeinError } from "../../base/errors.ts";
+import { buildDataset } from "../../data/build.ts";
+import { type Dataset, openDataset } from "../../data/dataset.ts";
+import { byteTokenizer } from "../../data/tokenizer.ts";
 import { memoryStore } from "../../store/memory.ts";
 import type { Store } from "../../store/store.ts";
-import { below, kept } from "./mirror.ts";
+import { below, dataSources, kept } from "./mirror.ts";
 
 /** A store with one blob that counts what is asked of it, and can be away. */
 function remoteStore(): { readonly store: Store; readonly asked: string[]; away: boolean } {
@@ -57,5 +60,63 @@ describe("a dataset read through this machine's own store", () => {
     expect(await pieces.size("shard")).toBe(5);
     await expect(pieces.put("shard", utf8("x"))).rejects.toMatchObject({ code: "store" });
     await expect(pieces.list()).rejects.toMatchObject({ code: "store" });
+  });
+});
+
+/** A store with a dataset under "data/". */
+async function remoteDataset(): Promise<ReturnType<typeof remoteStore>> {
+  const [built, remote] = [memoryStore(), remoteStore()];
+  const text = "to be or not to be, that is the question";
+  const documents = [{ name: "a", text, split: "train" }] as const;
+  await buildDataset({ documents, tokenizer: byteTokenizer(), shardTokens: 16, pieceBytes: 16 }, built);
+  for (const key of await built.list()) await remote.store.put(`data/${key}`, (await built.get(key)) ?? utf8(""));
+  return remote;
+}
+
+/** The same with every byte turned round. */
+const lying = (store: Store): Store => ({
+  ...store,
+  get: async (key, range) => (await store.get(key, range))?.map((byte) => 255 - byte),
+});
+
+async function firstTokens(dataset: Dataset): Promise<string> {
+  return String.fromCharCode(...(await dataset.split("train").sequence(0, 30)));
+}
+
+describe("a run's dataset", () => {
+  const TEXT = "to be or not to be, that is the";
+
+  it("comes from a mirror where the gateway is away, and from the machine's own store the next time", async () => {
+    const [gateway, mirror, local] = [await remoteDataset(), await remoteDataset(), memoryStore()];
+    const { pieces, others, isAway } = dataSources(gateway.store, [mirror.store], local);
+    const dataset = await openDataset(pieces, { mirrors: others });
+    expect(mirror.asked).toEqual([]);
+    gateway.away = true;
+    gateway.asked.length = 0;
+    expect(await firstTokens(dataset)).toBe(TEXT);
+    expect([gateway.asked.length, isAway()]).toEqual([1, false]); // then the mirror is asked first
+    mirror.away = true;
+    const again = dataSources(gateway.store, [mirror.store], local);
+    expect(await firstTokens(await openDataset(again.pieces, { mirrors: again.others }))).toBe(TEXT);
+  });
+
+  it("is right wherever one source is, and away while the gateway is and no mirror has it", async () => {
+    const [gateway, mirror, empty] = [await remoteDataset(), await remoteDataset(), remoteStore()];
+    const read = async (stores: readonly [Store, ...Store[]]): Promise<string> => {
+      const [first, ...rest] = stores;
+      const { pieces, others, isAway } = dataSources(first, rest, memoryStore());
+      return openDataset(pieces, { mirrors: others }).then(firstTokens, (thrown: unknown) => {
+        expect(thrown).toMatchObject({ code: "data" });
+        return isAway() ? "away" : "damaged";
+      });
+    };
+    expect(await read([gateway.store, lying(mirror.store)])).toBe(TEXT);
+    expect(await read([lying(gateway.store), empty.store, mirror.store])).toBe(TEXT);
+    expect(await read([lying(gateway.store), lying(mirror.store)])).toBe("damaged");
+    expect(await read([lying(gateway.store)])).toBe("damaged");
+    gateway.away = true;
+    expect(await read([gateway.store, lying(mirror.store), mirror.store])).toBe(TEXT);
+    for (const rest of [[], [empty.store], [lying(mirror.store)]])
+      expect(await read([gateway.store, ...rest])).toBe("away");
   });
 });

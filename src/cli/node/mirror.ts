@@ -3,6 +3,7 @@
  * dataset, which never change and whose reader checks them by their hashes; should a kept piece be damaged, the reader asks the other store.
  */
 import { SkeinError } from "../../base/errors.ts";
+import { mirrored } from "../../store/mirrored.ts";
 import type { ByteRange, Store } from "../../store/store.ts";
 
 /** The reading half of a store; it has no more than that. */
@@ -36,6 +37,28 @@ export function kept(remote: Readable, local: Store): KeptStore {
   const get: Store["get"] = async (key, range) =>
     (await quietly(() => local.get(nameOf(key, range)))) ?? fetched(key, range);
   return { ...readOnly({ get }), fresh: readOnly({ get: fetched }), isAway: () => away };
+}
+
+/** Where a run's dataset is read. */
+export interface DataSources {
+  readonly pieces: Store;
+  /** To be asked in turn where `pieces` has something wrong. */
+  readonly others: readonly Store[];
+  /** Whether the gateway did not answer when it was asked last. */
+  isAway(): boolean;
+}
+
+/**
+ * A run's dataset from its gateway and, where that is away, from `mirrors`; what is read is kept in `local`. What does not pass the reader's checks
+ * is asked of each mirror by itself, and of the gateway last, so that its word counts.
+ */
+export function dataSources(gateway: Store, mirrors: readonly Store[], local: Store): DataSources {
+  const keptOf = (store: Store): KeptStore => kept(below(store, "data/"), local);
+  const own = keptOf(gateway);
+  if (mirrors.length === 0) return { pieces: own, others: [own.fresh], isAway: own.isAway };
+  const all = keptOf(mirrored([gateway, ...mirrors]));
+  const each = mirrors.map((mirror) => keptOf(mirror).fresh);
+  return { pieces: all, others: [all.fresh, ...each, own.fresh], isAway: own.isAway };
 }
 
 async function quietly<T>(work: () => Promise<T>): Promise<T | undefined> {

@@ -3,7 +3,7 @@
  * log like any other; it keeps the counts that the command tells at its end.
  */
 import { type Clock, systemClock } from "../../base/clock.ts";
-import type { JsonField, Log, LogFields } from "../../base/log/log.ts";
+import { type JsonField, type Log, type LogFields, lengthIn, textIn } from "../../base/log/log.ts";
 import type { RunRecord } from "../../chain/chain.ts";
 import { roundStart } from "../../chain/rounds.ts";
 import { bar, bytes, count, type Terminal } from "../shared/terminal.ts";
@@ -57,14 +57,8 @@ function fieldsOf(fields: LogFields): Fields {
       const value = fields[name];
       return typeof value === "number" ? value : Number.NaN;
     },
-    text: (name) => {
-      const value = fields[name];
-      return typeof value === "string" ? value : "";
-    },
-    length: (name) => {
-      const value = fields[name];
-      return Array.isArray(value) ? value.length : 0;
-    },
+    text: (name) => textIn(fields, name) ?? "",
+    length: (name) => lengthIn(fields, name),
     raw: (name) => fields[name],
   };
 }

@@ -29,12 +29,17 @@ export async function openWallet(flags: WalletFlags, terminal: Terminal): Promis
     folder.load(key, () =>
       passwordOf(flags, `password of ${key.hotkey === undefined ? name : `${name}/${key.hotkey}`}`),
     );
-  if ((await folder.find({ name })) === undefined) tellNew(await folder.create({ name }), flags, terminal);
+  if ((await folder.find({ name })) === undefined) tellNewWallet(await folder.create({ name }), flags, terminal);
   await folder.ensure({ name, hotkey });
   return { coldkey: await open({ name }), hotkey: await open({ name, hotkey }) };
 }
 
-function tellNew({ mnemonic, account, address }: CreatedKey, { wallet, keys }: WalletFlags, terminal: Terminal): void {
+/** Tells of a wallet that was just made, with the words that nothing else has. */
+export function tellNewWallet(
+  { mnemonic, account, address }: CreatedKey,
+  { wallet, keys }: Pick<WalletFlags, "wallet" | "keys">,
+  terminal: Terminal,
+): void {
   terminal.line(
     `made the wallet ${wallet} in ${keys}; its coldkey's words, stored nowhere else:\n\n  ${mnemonic ?? ""}\n`,
   );

@@ -1,7 +1,7 @@
 /** `skein join`: trains in a run that others have launched, and is paid for it. */
 import { Command } from "commander";
 import { BATCH_MAX } from "../../base/limits.ts";
-import { runTrainer } from "../../roles/network/trainer.ts";
+import { runTrainer } from "../../roles/network/trainer/trainer.ts";
 import { listenForInterrupt } from "../shared/interrupt.ts";
 import { wholeNumber } from "../shared/options.ts";
 import { count, processTerminal, type Terminal } from "../shared/terminal.ts";

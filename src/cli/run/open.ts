@@ -24,7 +24,7 @@ import { httpStore } from "../../store/http.ts";
 import { withKeys } from "../chain/connection.ts";
 import { coinsOf, shortCoins } from "../chain/money.ts";
 import { fitRun, type Role, type RunFit } from "../node/fit.ts";
-import { below, type KeptStore, kept } from "../node/mirror.ts";
+import { type DataSources, dataSources } from "../node/mirror.ts";
 import {
   blockSecondsOf,
   connectRun,
@@ -83,7 +83,7 @@ export function withNode(command: Command): Command {
     .option("--dir <folder>", `where this node keeps its state (default: in ${HOME}/runs, by run, role and hotkey)`)
     .option(
       "--mirror <url...>",
-      "more places for payloads and checkpoints, each as <url>/store/<key>; nothing they say is believed",
+      "more places for payloads, checkpoints and training data, each as <url>/store/<key>; nothing they say is believed",
     )
     .option("--replay", "recompute the run from its first params instead of taking a checkpoint")
     .option("--max-burn <coins>", "wait rather than pay more for a uid", coinsOf);
@@ -154,8 +154,9 @@ async function openOn(opening: Opening): Promise<OpenedRun> {
   closing.push(() => lock.release());
   const local = folderStore(folder);
   const shared = httpStore({ base, writer: { signer: wallet.hotkey, specHash } });
-  const pieces = kept(below(shared, "data/"), local);
-  const dataset = await datasetOf(served, pieces);
+  const mirrors = (flags.mirror ?? []).map((url) => httpStore({ base: url }));
+  const data = dataSources(shared, mirrors, local);
+  const dataset = await datasetOf(served, data);
   const view = { trainer: trainerView, validator: validatorView }[role]({
     ...{ terminal, record, block: () => newest().block },
     liveFrom: phaseAt(record, first.block)?.round ?? 0,
@@ -165,7 +166,6 @@ async function openOn(opening: Opening): Promise<OpenedRun> {
   const log = teeLog(plain, view, { event: (kind) => (kind === "applied" ? earnings() : undefined) });
   const engine = await openEngine({ engine: flags.engine, ...fit.options });
   closing.push(() => engine.close());
-  const mirrors = (flags.mirror ?? []).map((url) => httpStore({ base: url }));
   const options = {
     spec,
     runId: info.runId,
@@ -196,7 +196,7 @@ async function openOn(opening: Opening): Promise<OpenedRun> {
     ...{ served, node, engine, wallet, folder, fit, view, seat, close },
     over: isOver(spec, record, head.block),
     takeSeat: () => takeSeat(seat),
-    persevere: (work) => persevere(work, { terminal, log: plain, signal, progress, dataAway: pieces.isAway }),
+    persevere: (work) => persevere(work, { terminal, log: plain, signal, progress, dataAway: data.isAway }),
   };
 }
 
@@ -208,8 +208,8 @@ function lockOf(folder: string): Promise<FolderLock> {
   });
 }
 
-async function datasetOf({ spec }: ServedRun, pieces: KeptStore): Promise<Dataset> {
-  const dataset = await openDataset(pieces, { mirrors: [pieces.fresh], manifestSha256: spec.data.manifest });
+async function datasetOf({ spec }: ServedRun, { pieces, others }: DataSources): Promise<Dataset> {
+  const dataset = await openDataset(pieces, { mirrors: others, manifestSha256: spec.data.manifest });
   const { tokenizer } = dataset.manifest;
   if (tokenizer.sha256 === spec.data.tokenizer && tokenizer.vocabSize === spec.model.vocabSize) return dataset;
   throw new SkeinError("config", "the run's dataset has another tokenizer than its spec says", {

@@ -1,6 +1,6 @@
 /** `skein validate`: checks and judges what a run's peers send, and votes on it. */
 import { Command } from "commander";
-import { runValidator } from "../../roles/network/validator.ts";
+import { runValidator } from "../../roles/network/validator/validator.ts";
 import { coinsOf, inCoins } from "../chain/money.ts";
 import { raiseStake } from "../node/seat.ts";
 import { listenForInterrupt } from "../shared/interrupt.ts";

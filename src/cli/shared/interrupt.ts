@@ -1,4 +1,4 @@
-/** Ctrl-C: the first asks the work to end at a safe place, the second ends the process at once. */
+/** Ctrl-C: the first asks the work to end at a safe place, the second ends the process at once. And sleep that it ends. */
 import { systemClock } from "../../base/clock.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -32,4 +32,18 @@ export function listenForInterrupt(terminal: Terminal, promise: string): Interru
     process.off("SIGTERM", onSignal);
   };
   return { signal: controller.signal, release };
+}
+
+/** Resolves after `ms`, or when `signal` is aborted, and leaves nothing behind that would keep the process alive. */
+export function nap(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted) end();
+  });
 }

@@ -3,24 +3,17 @@
  * wrote is shown before its signature is checked.
  */
 import { messageOf, SkeinError } from "../../base/errors.ts";
-import { fromHex, toHex } from "../../base/hash.ts";
-import { NEWS_KEYS_MAX, REPORT_BYTES_MAX } from "../../base/limits.ts";
-import type { Address, Chain, Head, Metagraph, RoundDecision, RunRecord } from "../../chain/chain.ts";
-import { accountOf } from "../../chain/keys/account.ts";
+import { fromHex } from "../../base/hash.ts";
+import { REPORT_BYTES_MAX } from "../../base/limits.ts";
+import type { Chain, Head, Metagraph, RoundDecision, RunRecord } from "../../chain/chain.ts";
+import { accountOfBytes } from "../../chain/keys/account.ts";
 import { phaseAt, roundStart } from "../../chain/rounds.ts";
-import { selectContributors } from "../../round/select.ts";
+import { candidatesOf, selectContributors } from "../../round/select.ts";
 import { exchangeSettings, roundsOf } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
 import { decodeReport, isReportFault, type ScoreReport } from "../../score/report.ts";
 import { getBlob } from "../../store/blobs.ts";
-import {
-  decodeNews,
-  isAuthentic,
-  NEWS_BYTES_MAX,
-  type NewsKind,
-  type NewsRecord,
-  newsPrefix,
-} from "../../store/news.ts";
+import { isAuthentic, type NewsKind, type NewsRecord, readNews } from "../../store/news.ts";
 import type { Store } from "../../store/store.ts";
 
 /** A run that is asked about. */
@@ -74,8 +67,6 @@ export interface RunStatus {
 
 /** Rounds that are shown. */
 const ROUNDS_SHOWN = 8;
-/** Records of news that are fetched at once. */
-const NEWS_AT_ONCE = 16;
 /** Records of a kind that are looked at: each uid's, and as many of hotkeys that have left. */
 const NEWS_MAX = 512;
 
@@ -144,31 +135,12 @@ async function roundStatus(
 
 /** Whose payloads a decision selects. (What does not decode is then left out by everybody alike, which only who has the payloads can tell.) */
 export function selectedIn(spec: RunSpec, { accepted, incentives, seed }: RoundDecision): number[] {
-  const candidates = accepted.map((uid, i) => ({
-    uid,
-    incentive: incentives[i] ?? 0,
-    newcomer: (incentives[i] ?? 0) === 0,
-  }));
-  return selectContributors(candidates, exchangeSettings(spec), fromHex(seed));
+  return selectContributors(candidatesOf(accepted, incentives), exchangeSettings(spec), fromHex(seed));
 }
 
 /** Authentic news of a kind, newest first. */
 async function newsIn(store: Store, kind: NewsKind): Promise<NewsRecord[]> {
-  const keys = (await store.list(newsPrefix(kind))).slice(0, Math.min(NEWS_MAX, NEWS_KEYS_MAX));
-  const found: NewsRecord[] = [];
-  for (let i = 0; i < keys.length; i += NEWS_AT_ONCE) {
-    const records = await Promise.all(keys.slice(i, i + NEWS_AT_ONCE).map((key) => recordAt(store, key)));
-    found.push(...records.filter((record) => record !== undefined).filter((record) => record.kind === kind));
-  }
-  return found.sort((a, b) => b.round - a.round || (a.account < b.account ? -1 : 1));
-}
-
-async function recordAt(store: Store, key: string): Promise<NewsRecord | undefined> {
-  const bytes = await store.get(key, { start: 0, end: NEWS_BYTES_MAX + 1 });
-  const record = bytes && decodeNews(bytes);
-  if (record === undefined || "fault" in record) return undefined;
-  const owner = (address: Uint8Array): string => accountOf(`0x${toHex(address)}` as Address);
-  return isAuthentic(record, owner) ? record : undefined;
+  return (await readNews(store, kind, NEWS_MAX)).filter((record) => isAuthentic(record, accountOfBytes));
 }
 
 async function reportsIn({ store, specHash }: StatusQuestion): Promise<ReportStatus[]> {

@@ -2,7 +2,9 @@
  * What `skein up` knows of its network, as a fold over what the nodes tell: who is there, what each does now, how the rounds went. Pure: the
  * view (view/view.ts) and the plain lines (view/lines.ts) are made from it, and after a restart it is made again from the history on disk.
  */
-import { lengthIn, numberIn, type Told, textIn } from "./events.ts";
+
+import { lengthIn, numberIn, textIn } from "../../base/log/log.ts";
+import type { Told } from "./events.ts";
 import { type Background, type Remark, wordsOf } from "./words.ts";
 
 /** What a node is for. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { lengthIn, lineReader, numberIn, parseEvent, parseTold, textIn } from "./events.ts";
+import { lengthIn, numberIn, textIn } from "../../base/log/log.ts";
+import { lineReader, parseEvent, parseTold } from "./events.ts";
 
 function linesOf(pieces: readonly string[], charsMax: number): string[] {
   const lines: string[] = [];

@@ -36,24 +36,6 @@ function parsed(line: string): unknown {
   }
 }
 
-/** A finite number among fields, or undefined. */
-export function numberIn(fields: LogFields, name: string): number | undefined {
-  const value = fields[name];
-  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
-}
-
-/** A text among fields, or undefined. */
-export function textIn(fields: LogFields, name: string): string | undefined {
-  const value = fields[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-/** The length of a list among fields; 0 where there is none. */
-export function lengthIn(fields: LogFields, name: string): number {
-  const value = fields[name];
-  return Array.isArray(value) ? value.length : 0;
-}
-
 /** Cuts text that comes in pieces into lines. A line of more than `charsMax` characters is left out. */
 export function lineReader(onLine: (line: string) => void, charsMax: number): (piece: string) => void {
   let rest = "";

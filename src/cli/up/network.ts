@@ -3,9 +3,8 @@
  * the end. Nothing in here knows what it looks like; whoever shows it is told every event.
  */
 import { SkeinError } from "../../base/errors.ts";
-import type { LogFields } from "../../base/log/log.ts";
+import { type LogFields, numberIn, textIn } from "../../base/log/log.ts";
 import type { Board } from "./board.ts";
-import { numberIn, textIn } from "./events.ts";
 import { chainPlan, gatewayPlan, nodesOf, trainerPlan, type UpPlan, validatorPlan } from "./plan.ts";
 import { type Child, type ChildPlan, superviseChild } from "./supervisor.ts";
 import { watchChain } from "./watch.ts";

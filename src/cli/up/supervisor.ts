@@ -11,10 +11,10 @@ import * as path from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { type ErrorCode, SkeinError } from "../../base/errors.ts";
 import { EVENT_LINE_CHARS_MAX } from "../../base/limits.ts";
-import type { LogFields } from "../../base/log/log.ts";
+import { type LogFields, textIn } from "../../base/log/log.ts";
 import { EXIT_CODES } from "../shared/errors.ts";
 import { STOP_MS_MAX } from "../shared/leash.ts";
-import { lineReader, parseEvent, textIn } from "./events.ts";
+import { lineReader, parseEvent } from "./events.ts";
 
 /** Exits with a wrong usage or setting in a row after which a node is given up. */
 const SETTINGS_EXITS_MAX = 3;

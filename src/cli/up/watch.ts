@@ -2,7 +2,9 @@
 import type { LogFields } from "../../base/log/log.ts";
 import type { Chain, Hash, Head, RunRecord } from "../../chain/chain.ts";
 import { connectChain } from "../../chain/connect.ts";
+import { RAO_PER_COIN } from "../../chain/money.ts";
 import { phaseAt } from "../../chain/rounds.ts";
+import { nap } from "../shared/interrupt.ts";
 
 /** What is watched, and who is told. */
 export interface WatchOptions {
@@ -22,7 +24,6 @@ export interface WatchOptions {
 const METAGRAPH_BLOCKS = 4;
 /** Milliseconds before a chain that does not answer is asked again. */
 const PAUSE_MS = 1000;
-const RAO_PER_COIN = 1e9;
 
 /** Watches until the signal says stop. A chain that is away is waited for. */
 export async function watchChain(options: WatchOptions): Promise<void> {
@@ -37,7 +38,7 @@ export async function watchChain(options: WatchOptions): Promise<void> {
         await chain.close();
       }
     } catch {
-      await pause(signal); // whoever depends on it says so
+      await nap(PAUSE_MS, signal); // whoever depends on it says so
     }
   }
 }
@@ -73,7 +74,7 @@ async function lookAround(chain: Chain, record: RunRecord, { hotkeys, tell }: Wa
   let paid = 0;
   for (const { uid, hotkey, emission, permit } of neurons) {
     const node = hotkeys.get(hotkey satisfies Hash);
-    const coins = Number(emission) / RAO_PER_COIN;
+    const coins = Number(emission) / Number(RAO_PER_COIN);
     paid += coins;
     if (node === undefined) continue;
     if (seen.uids.get(node) !== uid) tell(node, "seat", { uid, permit });
@@ -81,16 +82,4 @@ async function lookAround(chain: Chain, record: RunRecord, { hotkeys, tell }: Wa
     if (isNew) tell(node, "emission", { epoch: index, coins });
   }
   if (isNew) tell("up", "paid", { epoch: index, coins: paid });
-}
-
-function pause(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, PAUSE_MS);
-    const stop = (): void => {
-      clearTimeout(timer);
-      resolve();
-    };
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
-  });
 }

@@ -1,6 +1,8 @@
 /** What events mean, in a few words: what a node does now, what became of its round, and what is worth telling to whoever watches. */
+
+import { lengthIn, numberIn, textIn } from "../../base/log/log.ts";
 import { bytes, duration, figures } from "../shared/terminal.ts";
-import { lengthIn, numberIn, type Told, textIn } from "./events.ts";
+import type { Told } from "./events.ts";
 
 /** How well something went: for colour. */
 export type Tone = "plain" | "good" | "warn" | "bad" | "dim";

@@ -3,6 +3,7 @@
  * one that was begun and of which nobody knows how it ended is never begun again on its own. Pure: the lines of a file in, decisions and new lines out.
  */
 import { SkeinError } from "../../base/errors.ts";
+import { isAccount } from "../../base/json.ts";
 import { FAUCET_GRANTS_MAX } from "../../base/limits.ts";
 import type { Refusal } from "../http/refusal.ts";
 
@@ -44,11 +45,6 @@ export interface FaucetBook {
 }
 
 const HOUR_MS = 3600_000;
-
-/** Whether `text` is an account. */
-export function isAccount(text: unknown): text is string {
-  return typeof text === "string" && /^0x[0-9a-f]{64}$/.test(text);
-}
 
 /** The book that whole lines of a file tell. Throws SkeinError("store") where they are damaged. */
 export function faucetBook(lines: readonly string[], rules: FaucetRules): FaucetBook {

@@ -5,7 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { NEWS_BYTES_MAX, NEWS_KEYS_MAX } from "../../base/limits.ts";
-import { accountOf } from "../../chain/keys/account.ts";
+import { accountOf, accountOfBytes } from "../../chain/keys/account.ts";
 import { BLOBS_PREFIX } from "../../store/blobs.ts";
 import { decodeNews, isAuthentic, NEWS_PREFIX, type NewsRecord, newsOfKey } from "../../store/news.ts";
 import type { Store } from "../../store/store.ts";
@@ -187,10 +187,6 @@ async function writeNews(desk: Desk, claim: Claim, body: Uint8Array, ifAbsent: b
     await store.put(target.key, body);
     return { existed: before !== undefined, bytesAdded: body.length - (before?.length ?? 0) };
   });
-}
-
-function accountOfBytes(address: Uint8Array): string {
-  return accountOf(`0x${Buffer.from(address).toString("hex")}`);
 }
 
 /** The record in stored bytes; undefined where they are damaged and may be replaced. */

@@ -4,17 +4,23 @@
  * decision, which names the state root that most of the stake voted for.
  */
 import { must } from "../../base/assert.ts";
-import { equalBytes } from "../../base/bytes.ts";
 import { SkeinError } from "../../base/errors.ts";
 import { fromHex, toHex } from "../../base/hash.ts";
 import type { Hash, RoundCommit, RoundDecision } from "../../chain/chain.ts";
 import { refusalName } from "../../chain/errors.ts";
-import { accountOf } from "../../chain/keys/account.ts";
+import { accountOfBytes } from "../../chain/keys/account.ts";
 import { roundBlocks, roundStart } from "../../chain/rounds.ts";
 import { exchange, type Offer } from "../../round/exchange.ts";
-import { contributionOf, decodePayload, type Fault, isFault, type Payload } from "../../round/payload.ts";
-import { selectContributors } from "../../round/select.ts";
-import { baseRound, exchangeSettings, payloadLimit } from "../../run/rules.ts";
+import {
+  contributionOf,
+  decodePayload,
+  type Fault,
+  isFault,
+  type Payload,
+  payloadBytesMax,
+} from "../../round/payload.ts";
+import { candidatesOf, selectContributors } from "../../round/select.ts";
+import { baseRound, exchangeSettings } from "../../run/rules.ts";
 import { getBlob } from "../../store/blobs.ts";
 import { chainHash, type Node, tellBadMirror } from "./node.ts";
 
@@ -124,10 +130,9 @@ function rootsAfter({ round, roots }: State, next: Uint8Array): ReadonlyMap<numb
   return new Map([...(kept ? [[round, kept] as const] : []), [round + 1, next]]);
 }
 
-function desync({ round, roots }: State, { stateRoot }: RoundDecision): SkeinError {
-  const ours = toHex(must(roots.get(round), "a root"));
-  return new SkeinError("checkpoint", `this node's params before round ${round} are not those of the run`, {
-    details: `state root here ${ours}, by the validators' votes ${stateRoot?.slice(2)}`,
+function desync(state: State, { stateRoot }: RoundDecision): SkeinError {
+  return new SkeinError("checkpoint", `this node's params before round ${state.round} are not those of the run`, {
+    details: `state root here ${toHex(rootOf(state))}, by the validators' votes ${stateRoot?.slice(2)}`,
     remedy: "start again: the node then takes a checkpoint or replays the run from its beginning",
   });
 }
@@ -152,10 +157,7 @@ async function payloadsOf(
 ): Promise<Selected[] | State> {
   const { spec, chain, runId, log } = node;
   const { round } = state;
-  const candidates = decision.accepted.map((uid, i) => {
-    const incentive = must(decision.incentives[i], "an incentive for each uid");
-    return { uid, incentive, newcomer: incentive === 0 };
-  });
+  const candidates = candidatesOf(decision.accepted, decision.incentives);
   const settings = exchangeSettings(spec);
   const chosen = selectContributors(candidates, settings, fromHex(decision.seed));
   if (chosen.length === 0) return [];
@@ -203,7 +205,7 @@ async function insistentBlob(
 /** The blob that a commit names, from whoever has it; undefined where nobody has at the moment. */
 export async function committedBlob(node: Node, payloadHash: Hash): Promise<Uint8Array | undefined> {
   const hash = payloadHash.slice(2);
-  return getBlob(node.stores, hash, payloadLimit(node.spec), (at, why) => tellBadMirror(node, hash, at, why));
+  return getBlob(node.stores, hash, payloadBytesMax(node.body), (at, why) => tellBadMirror(node, hash, at, why));
 }
 
 /** Decodes what a commit names: for this run, round, uid, base state and hotkey. `state` is θ(round), with the root before it. */
@@ -221,15 +223,6 @@ export function decodeCommitted(
     uid,
     ...(baseRoot === undefined ? {} : { baseRoot }),
     layout: body,
-    signer: (address) => accountOf(chainAddress(address)) === hotkey,
+    signer: (address) => accountOfBytes(address) === hotkey,
   });
-}
-
-function chainAddress(address: Uint8Array): Hash {
-  return `0x${toHex(address)}`;
-}
-
-/** Whether two states are the same. */
-export function sameState(a: State, b: State): boolean {
-  return a.round === b.round && equalBytes(rootOf(a), rootOf(b));
 }

@@ -46,6 +46,8 @@ export interface NodeOptions {
 export interface Node extends NodeOptions {
   /** sha256 of the spec, as payloads carry it and as the chain has it. */
   readonly runHash: Uint8Array;
+  /** The same in hex, as files and links have it. */
+  readonly specHash: string;
   readonly record: RunRecord;
   readonly layout: readonly ParamEntry[];
   readonly body: BodyLayout;
@@ -76,6 +78,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   return {
     ...options,
     runHash: fromHex(hash),
+    specHash: hash,
     record,
     layout,
     body: bodyLayoutOf(spec),
@@ -96,6 +99,11 @@ export async function whereNow(node: Node): Promise<(RoundPhase & { readonly hea
   const head = await node.chain.head();
   const at = phaseAt(node.record, head.block);
   return at && { ...at, head };
+}
+
+/** The round of the newest block; 0 before the first. */
+export async function roundNow(node: Node): Promise<number> {
+  return (await whereNow(node))?.round ?? 0;
 }
 
 /** Waits for the first block of a round, or of one of its phases. Throws SkeinError("interrupted"). */

@@ -3,7 +3,6 @@
  * by replay of the rounds since. All three end in the same bits; which is taken is a matter of bytes to fetch. Nobody is believed: a
  * checkpoint counts only if its state root is the one that most of the stake voted for.
  */
-import { must } from "../../base/assert.ts";
 import { messageOf, SkeinError } from "../../base/errors.ts";
 import { fromHex, toHex } from "../../base/hash.ts";
 import { fetchCheckpoint, isCheckpointFault } from "../../checkpoint/shared/fetch.ts";
@@ -11,12 +10,14 @@ import { paramCount } from "../../engine/shape.ts";
 import { initParams } from "../../model/init.ts";
 import { stateRoot } from "../../round/state-root.ts";
 import { baseRound, roundsOf } from "../../run/rules.ts";
-import { decodeNews, NEWS_BYTES_MAX, newsPrefix } from "../../store/news.ts";
+import { readNews } from "../../store/news.ts";
 import { type Applied, advance, rootOf, type State } from "./follower.ts";
-import { type Node, reached, tellBadMirror, whereNow } from "./node.ts";
+import { type Node, reached, roundNow, tellBadMirror } from "./node.ts";
 
 /** Rounds that are replayed rather than skipped by fetching a checkpoint: some ten rounds of payloads have a checkpoint's bytes. */
 const REPLAY_ROUNDS = 10;
+/** Checkpoints that are looked at. */
+const NEWS_MAX = 256;
 
 /** Where a node started from. */
 export type Origin = "saved" | "checkpoint" | "genesis";
@@ -47,7 +48,7 @@ export async function startingState(
   node: Node,
   { saved, replay = false }: { readonly saved?: State | undefined; readonly replay?: boolean } = {},
 ): Promise<Start> {
-  const now = (await whereNow(node))?.round ?? 0;
+  const now = await roundNow(node);
   const known: Start | undefined = saved && { state: saved, from: "saved" };
   if (replay || now - (saved?.round ?? 0) <= REPLAY_ROUNDS)
     return known ?? { state: genesisState(node), from: "genesis" };
@@ -56,14 +57,19 @@ export async function startingState(
   return known ?? { state: genesisState(node), from: "genesis" };
 }
 
+/** Tells where a node starts from. */
+export function tellStart({ log }: Node, { state, from }: Start): void {
+  log.event("start", { from, round: state.round, root: toHex(rootOf(state)) });
+}
+
 /** The newest checkpoint of a round in (after, before) that is what most of the stake voted for. */
 async function newestCheckpoint(node: Node, before: number, after: number): Promise<State | undefined> {
-  const { spec, stores, runHash, log } = node;
-  for (const { round, hash } of await publishedCheckpoints(node)) {
+  const { spec, specHash, stores, shared, log } = node;
+  for (const { round, hash } of await readNews(shared, "checkpoint", NEWS_MAX)) {
     if (round >= before || round <= after) continue;
     const root = await votedRoot(node, round);
     if (root === undefined) continue;
-    const expected = { specHash: toHex(runHash), round, root, paramCount: paramCount(spec.model) };
+    const expected = { specHash, round, root, paramCount: paramCount(spec.model) };
     try {
       const onProgress = (done: number, all: number): void => log.event("checkpoint-fetch", { round, done, all });
       const onBad = (blob: string, at: number, why: string): void => tellBadMirror(node, blob, at, why);
@@ -81,27 +87,16 @@ async function newestCheckpoint(node: Node, before: number, after: number): Prom
 /** What `newestCheckpoint` finds after `round`; nothing where the shared store is away. */
 async function laterCheckpoint(node: Node, round: number): Promise<State | undefined> {
   try {
-    return await newestCheckpoint(node, (await whereNow(node))?.round ?? 0, round);
+    return await newestCheckpoint(node, await roundNow(node), round);
   } catch (thrown) {
     if (thrown instanceof SkeinError && thrown.code === "store") return undefined;
     throw thrown;
   }
 }
 
-function tellJump({ log }: Node, left: number, state: State): void {
-  log.event("resync", { round: left, why: "an accepted payload cannot be had any more", details: "" });
-  log.event("start", { from: "checkpoint", round: state.round, root: toHex(rootOf(state)) });
-}
-
-/** Checkpoints that anybody says there are, newest first. */
-async function publishedCheckpoints({ shared }: Node): Promise<readonly { round: number; hash: string }[]> {
-  const out: { round: number; hash: string }[] = [];
-  for (const key of (await shared.list(newsPrefix("checkpoint"))).slice(0, 256)) {
-    const bytes = await shared.get(key, { start: 0, end: NEWS_BYTES_MAX });
-    const record = bytes && decodeNews(bytes);
-    if (record && !("fault" in record)) out.push({ round: record.round, hash: record.hash });
-  }
-  return out.sort((a, b) => b.round - a.round);
+function tellJump(node: Node, left: number, state: State): void {
+  node.log.event("resync", { round: left, why: "an accepted payload cannot be had any more", details: "" });
+  tellStart(node, { state, from: "checkpoint" });
 }
 
 /** The state root before `round` that the votes named, if they did. */
@@ -155,9 +150,9 @@ export async function follow(following: Following, round: number): Promise<void>
       if (resynced || !(thrown instanceof SkeinError) || thrown.code !== "checkpoint") throw thrown;
       resynced = true;
       node.log.event("resync", { round: following.state.round, why: thrown.message, details: thrown.details ?? "" });
-      const { state, from } = await startingState(node);
-      following.state = state;
-      node.log.event("start", { from, round: state.round, root: toHex(must(state.roots.get(state.round), "a root")) });
+      const start = await startingState(node);
+      following.state = start.state;
+      tellStart(node, start);
     }
   }
 }

@@ -1,7 +1,9 @@
 /** What `skein up` says where it cannot draw: a line for each round, and for what is worth telling besides. Pure. */
+
+import { numberIn, textIn } from "../../../base/log/log.ts";
 import { bytes } from "../../shared/terminal.ts";
 import type { Board, News } from "../board.ts";
-import { numberIn, type Told, textIn } from "../events.ts";
+import type { Told } from "../events.ts";
 import { shortHash } from "../words.ts";
 
 /** Gives the lines that an event is worth, given the board after it. */

@@ -2,17 +2,17 @@
  * How work leaves a peer: compressed and signed, kept on the disk, promised on chain by its hash, and uploaded once the commits are closed, when
  * nobody can copy it any more.
  */
-import { messageOf, SkeinError } from "../../base/errors.ts";
-import { sha256 } from "../../base/hash.ts";
-import { refusalName } from "../../chain/errors.ts";
-import { roundStart } from "../../chain/rounds.ts";
-import { bodyEncoder } from "../../codec/body.ts";
-import { compressor } from "../../codec/feedback.ts";
-import { signedPayload, unsignedPayload } from "../../round/payload.ts";
-import { blobKey, putBlob } from "../../store/blobs.ts";
+import { messageOf, SkeinError } from "../../../base/errors.ts";
+import { sha256 } from "../../../base/hash.ts";
+import { refusalName } from "../../../chain/errors.ts";
+import { roundStart } from "../../../chain/rounds.ts";
+import { bodyEncoder } from "../../../codec/body.ts";
+import { compressor } from "../../../codec/feedback.ts";
+import { signedPayload, unsignedPayload } from "../../../round/payload.ts";
+import { blobKey, putBlob } from "../../../store/blobs.ts";
+import { type ActingNode, chainHash, reached } from "../node.ts";
 import type { Trainer, Work } from "./inner.ts";
-import { type ActingNode, chainHash, reached } from "./node.ts";
-import { type Pending, saveTrainer } from "./trainer-state.ts";
+import { type Pending, saveTrainer } from "./memory.ts";
 
 /** Compresses and signs the work, keeps it, promises it on chain, and uploads it when the time has come. */
 export async function send(trainer: Trainer, work: Work): Promise<void> {

@@ -6,16 +6,15 @@
  * There is nobody to ask and nobody to wait for but the chain's blocks. Killed anywhere it goes on: what is promised on chain lies on the disk
  * first.
  */
-import { toHex } from "../../base/hash.ts";
-import { paramCount } from "../../engine/shape.ts";
-import { baseRound, roundsOf } from "../../run/rules.ts";
+import { paramCount } from "../../../engine/shape.ts";
+import { baseRound, roundsOf } from "../../../run/rules.ts";
+import type { State } from "../follower.ts";
+import { stopped, whereNow } from "../node.ts";
+import { type Following, follow, startingState, tellStart } from "../sync.ts";
 import { newBlockPace, newFit } from "./fit.ts";
-import { rootOf, type State } from "./follower.ts";
-import { innerSteps, probe, type Trainer, type TrainerOptions } from "./inner.ts";
-import { stopped, whereNow } from "./node.ts";
+import { innerSteps, probe, sawHead, type Trainer, type TrainerOptions } from "./inner.ts";
+import { giveMoments, loadTrainer, newMemory, settle } from "./memory.ts";
 import { promise, send } from "./send.ts";
-import { type Following, follow, type Start, startingState } from "./sync.ts";
-import { giveMoments, loadTrainer, newMemory, settle } from "./trainer-state.ts";
 
 export type { TrainerOptions } from "./inner.ts";
 
@@ -57,12 +56,12 @@ async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const { node, replay = false } = options;
   const saved = await loadTrainer(node);
   const memory = saved?.memory ?? newMemory(paramCount(node.spec.model));
-  const { state, from }: Start = await startingState(node, { saved: saved?.state, replay });
-  node.log.event("start", { from, round: state.round, root: toHex(rootOf(state)) });
+  const start = await startingState(node, { saved: saved?.state, replay });
+  tellStart(node, start);
   const [fit, pace] = [newFit(), newBlockPace()];
   const following: Following = {
     node,
-    state,
+    state: start.state,
     replay,
     onApplied: async (applied) => {
       const { pending } = memory;
@@ -92,12 +91,13 @@ async function openTrainer(options: TrainerOptions): Promise<Trainer> {
 }
 
 /** The next round from `least` on whose commits are still open for long enough, and whose params have not been left behind. */
-async function nextRound({ node, pace, following }: Trainer, least: number): Promise<number> {
+async function nextRound(trainer: Trainer, least: number): Promise<number> {
+  const { node, following } = trainer;
   const { round: held } = following.state;
   const first = Math.max(least, held === 0 ? 0 : held + node.spec.outer.delay);
   const now = await whereNow(node);
   if (now === undefined) return first;
-  pace.saw(now.head.block, node.clock.monotonic());
+  sawHead(trainer, now.head);
   const enough = now.phase === "train" && 2 * now.blocksLeft > node.record.trainBlocks;
   return Math.max(first, enough ? now.round : now.round + 1);
 }

@@ -1,10 +1,10 @@
 /** What the peers of a round have sent: fetched from whoever has it, decoded as a stranger's bytes, before the votes close. */
-import type { RoundCommit } from "../../chain/chain.ts";
-import { roundStart } from "../../chain/rounds.ts";
-import { isFault, type Payload } from "../../round/payload.ts";
-import { putBlob } from "../../store/blobs.ts";
-import { committedBlob, decodeCommitted, type State } from "./follower.ts";
-import type { Node } from "./node.ts";
+import type { RoundCommit } from "../../../chain/chain.ts";
+import { roundStart } from "../../../chain/rounds.ts";
+import { isFault, type Payload } from "../../../round/payload.ts";
+import { putBlob } from "../../../store/blobs.ts";
+import { committedBlob, decodeCommitted, type State } from "../follower.ts";
+import type { Node } from "../node.ts";
 
 /** What was found of one commit. */
 export interface Found {

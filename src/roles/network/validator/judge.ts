@@ -2,16 +2,16 @@
  * Which payloads of a round a validator judges, and on which data: drawn from a block after the commit deadline, so that nobody knew
  * beforehand. How they are judged is a scoring's business (score/scoring.ts).
  */
-import { roundStart } from "../../chain/rounds.ts";
-import type { Engine } from "../../engine/engine.ts";
-import { contributionOf } from "../../round/payload.ts";
-import { assignmentPlan } from "../../run/rules.ts";
-import { type Evaluation, evaluationStep } from "../../score/gain.ts";
-import { assignedSample, batchTrained, drawPeers, unassignedSample } from "../../score/samples.ts";
-import type { Scoring } from "../../score/scoring.ts";
+import { roundStart } from "../../../chain/rounds.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { contributionOf } from "../../../round/payload.ts";
+import { assignmentPlan } from "../../../run/rules.ts";
+import { type Evaluation, evaluationStep } from "../../../score/gain.ts";
+import { assignedSample, batchTrained, drawPeers, unassignedSample } from "../../../score/samples.ts";
+import type { Scoring } from "../../../score/scoring.ts";
+import type { State } from "../follower.ts";
+import { type ActingNode, drawSeed, roundSeed } from "../node.ts";
 import type { Found } from "./collect.ts";
-import type { State } from "./follower.ts";
-import { type ActingNode, drawSeed, roundSeed } from "./node.ts";
 
 /** What judging takes. */
 export interface Judging {

@@ -5,17 +5,18 @@
  * Error feedback has two forms while a payload is under way: as it was before, and as it will be if the payload is applied. Which one holds is
  * decided when the round is: a payload that moved nothing has sent nothing.
  */
-import { assert } from "../../base/assert.ts";
-import { SkeinError } from "../../base/errors.ts";
-import { fromHex, toHex } from "../../base/hash.ts";
-import type { Hash } from "../../chain/chain.ts";
-import { damaged } from "../../checkpoint/format.ts";
-import { loadState, type StateVectors, saveState } from "../../checkpoint/state.ts";
-import type { Engine } from "../../engine/engine.ts";
-import { paramCount } from "../../engine/shape.ts";
-import { stateRoot } from "../../round/state-root.ts";
-import type { Applied, State } from "./follower.ts";
-import type { ActingNode } from "./node.ts";
+import { assert } from "../../../base/assert.ts";
+import { SkeinError } from "../../../base/errors.ts";
+import { fromHex, toHex } from "../../../base/hash.ts";
+import { isCount, isHash } from "../../../base/json.ts";
+import type { Hash } from "../../../chain/chain.ts";
+import { damaged } from "../../../checkpoint/format.ts";
+import { loadState, type StateVectors, saveState } from "../../../checkpoint/state.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { paramCount } from "../../../engine/shape.ts";
+import { stateRoot } from "../../../round/state-root.ts";
+import type { Applied, State } from "../follower.ts";
+import type { ActingNode } from "../node.ts";
 
 /** A payload that was made and whose round is not decided yet. */
 export interface Pending {
@@ -69,10 +70,14 @@ export async function takeMoments(engine: Engine, memory: Memory): Promise<void>
 }
 
 /** Writes params and memory, whole or not at all. */
-export async function saveTrainer({ local, runHash, signer }: ActingNode, state: State, memory: Memory): Promise<void> {
+export async function saveTrainer(
+  { local, specHash, signer }: ActingNode,
+  state: State,
+  memory: Memory,
+): Promise<void> {
   const roots = [...state.roots].map(([round, root]) => [round, toHex(root)]);
   const { optimizerSteps, pending = null } = memory;
-  const facts = { run: toHex(runHash), hotkey: signer.account, round: state.round, roots, optimizerSteps, pending };
+  const facts = { run: specHash, hotkey: signer.account, round: state.round, roots, optimizerSteps, pending };
   await saveState(local, KEY, JSON.stringify(facts), vectorsOf(state.params, memory));
 }
 
@@ -85,12 +90,12 @@ function vectorsOf(params: Float32Array, { m, v, residual, next }: Memory): Stat
  * is damaged.
  */
 export async function loadTrainer(node: ActingNode): Promise<{ state: State; memory: Memory } | undefined> {
-  const { local, runHash, signer, spec } = node;
+  const { local, specHash, signer, spec } = node;
   const length = paramCount(spec.model);
   const [params, memory] = [new Float32Array(length), newMemory(length)];
   const refuseOther = (text: string): void => {
     const { run, hotkey } = parsed(text);
-    if (run === toHex(runHash) && hotkey === signer.account) return;
+    if (run === specHash && hotkey === signer.account) return;
     throw new SkeinError("config", "the folder holds the state of another run or another hotkey", {
       remedy: "give another folder: --dir",
     });
@@ -119,12 +124,11 @@ function parsed(facts: string): Readonly<Record<string, unknown>> {
   throw damaged("its facts cannot be read");
 }
 
-const isCount = (x: unknown): x is number => Number.isSafeInteger(x) && (x as number) >= 0;
-
 function pendingOf(value: unknown): Pending | undefined {
   if (value === null) return undefined;
   const { round, uid, hash } = (typeof value === "object" ? value : {}) as Pending;
-  if (!isCount(round) || !isCount(uid) || !/^0x[0-9a-f]{64}$/.test(String(hash))) throw damaged("its payload is none");
+  const isNamed = typeof hash === "string" && hash.startsWith("0x") && isHash(hash.slice(2));
+  if (!isCount(round) || !isCount(uid) || !isNamed) throw damaged("its payload is none");
   return { round, uid, hash };
 }
 
@@ -133,8 +137,7 @@ function rootsOf(value: unknown): ReadonlyMap<number, Uint8Array> {
   return new Map(
     value.map((pair: unknown) => {
       const [round, hex] = Array.isArray(pair) ? (pair as unknown[]) : [];
-      if (!isCount(round) || typeof hex !== "string" || !/^[0-9a-f]{64}$/.test(hex))
-        throw damaged("its roots are none");
+      if (!isCount(round) || !isHash(hex)) throw damaged("its roots are none");
       return [round, fromHex(hex)] as const;
     }),
   );

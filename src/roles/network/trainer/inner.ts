@@ -2,20 +2,21 @@
  * A peer's work in a round: H AdamW steps from the params that all start from, on the data that are dealt to its uid. The batch is as large as
  * this machine can do in time.
  */
-import { bytesOf } from "../../base/bytes.ts";
-import { SkeinError } from "../../base/errors.ts";
-import { sha256Stream } from "../../base/hash.ts";
-import { roundStart } from "../../chain/rounds.ts";
-import type { Engine } from "../../engine/engine.ts";
-import { batchOf } from "../../evaluate/validation.ts";
-import { pseudoGradient } from "../../optim/outer.ts";
-import { learningRateAt } from "../../run/rules.ts";
-import { REJECTED_STEPS_MAX } from "../solo.ts";
+import { bytesOf } from "../../../base/bytes.ts";
+import { SkeinError } from "../../../base/errors.ts";
+import { sha256Stream } from "../../../base/hash.ts";
+import type { Head } from "../../../chain/chain.ts";
+import { roundStart } from "../../../chain/rounds.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { batchOf } from "../../../evaluate/validation.ts";
+import { pseudoGradient } from "../../../optim/outer.ts";
+import { learningRateAt } from "../../../run/rules.ts";
+import { REJECTED_STEPS_MAX } from "../../solo.ts";
+import { rootOf } from "../follower.ts";
+import { type ActingNode, roundSeed, stopped, uidOf } from "../node.ts";
+import type { Following } from "../sync.ts";
 import type { BlockPace, Fit } from "./fit.ts";
-import { rootOf } from "./follower.ts";
-import { type ActingNode, roundSeed, stopped, uidOf } from "./node.ts";
-import type { Following } from "./sync.ts";
-import { type Memory, takeMoments } from "./trainer-state.ts";
+import { type Memory, takeMoments } from "./memory.ts";
 
 /** What a trainer is given beside its footing. */
 export interface TrainerOptions {
@@ -118,19 +119,25 @@ async function seat({ node, register }: Trainer): Promise<number> {
   });
 }
 
-async function batchFor({ node, pace, fit, batch }: Trainer, round: number): Promise<number> {
-  const { inner } = node.spec;
-  const { block } = await node.chain.head();
+/** Takes the newest block's time; gives its number. */
+export function sawHead({ node, pace }: Trainer, { block }: Head): number {
   pace.saw(block, node.clock.monotonic());
+  return block;
+}
+
+async function batchFor(trainer: Trainer, round: number): Promise<number> {
+  const { node, pace, fit, batch } = trainer;
+  const { inner } = node.spec;
+  const block = sawHead(trainer, await node.chain.head());
   const blocks = roundStart(node.record, round, "reveal") - block - 1;
   return fit.batch(inner.steps, Math.min(inner.batch, batch ?? inner.batch), blocks * (pace.blockMs() ?? 1000));
 }
 
 /** Whether a commit of `round` sent now would come too late. */
-async function tooLate({ node, pace }: Trainer, round: number): Promise<boolean> {
+async function tooLate(trainer: Trainer, round: number): Promise<boolean> {
+  const { node } = trainer;
   if (stopped(node)) throw new SkeinError("interrupted", "stopped in a round");
-  const { block } = await node.chain.head();
-  pace.saw(block, node.clock.monotonic());
+  const block = sawHead(trainer, await node.chain.head());
   return block + 1 >= roundStart(node.record, round, "reveal");
 }
 

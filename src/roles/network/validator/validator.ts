@@ -6,26 +6,26 @@
  * A vote is about facts (is the payload there, does it decode, which params came before); a judgement is about worth, and ends in weights. Beside
  * the rounds a keeper pushes epochs that are due and votes weights.
  */
-import { messageOf, SkeinError } from "../../base/errors.ts";
-import { toHex } from "../../base/hash.ts";
-import { RATINGS_BYTES_MAX } from "../../base/limits.ts";
-import type { Hash, RunRecord } from "../../chain/chain.ts";
-import { refusalName } from "../../chain/errors.ts";
-import { phaseAt, roundStart } from "../../chain/rounds.ts";
-import { publishCheckpoint } from "../../checkpoint/shared/publish.ts";
-import type { Engine } from "../../engine/engine.ts";
-import { validationLoss } from "../../evaluate/validation.ts";
-import { roundsOf } from "../../run/rules.ts";
-import { decodeRatings, encodeRatings, NO_RATINGS, type Ratings } from "../../score/rating.ts";
-import { encodeReport, type ReportedPeer } from "../../score/report.ts";
-import { gainScoring, type Scoring } from "../../score/scoring.ts";
-import { blobKey, putBlob } from "../../store/blobs.ts";
-import { putNews } from "../../store/news.ts";
+import { messageOf, SkeinError } from "../../../base/errors.ts";
+import { toHex } from "../../../base/hash.ts";
+import { RATINGS_BYTES_MAX } from "../../../base/limits.ts";
+import type { Hash, RunRecord } from "../../../chain/chain.ts";
+import { refusalName } from "../../../chain/errors.ts";
+import { phaseAt, roundStart } from "../../../chain/rounds.ts";
+import { publishCheckpoint } from "../../../checkpoint/shared/publish.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { validationLoss } from "../../../evaluate/validation.ts";
+import { roundsOf } from "../../../run/rules.ts";
+import { decodeRatings, encodeRatings, NO_RATINGS, type Ratings } from "../../../score/rating.ts";
+import { encodeReport, type ReportedPeer } from "../../../score/report.ts";
+import { gainScoring, type Scoring } from "../../../score/scoring.ts";
+import { blobKey, putBlob } from "../../../store/blobs.ts";
+import { putNews } from "../../../store/news.ts";
+import { decisionOf, rootOf, type State } from "../follower.ts";
+import { type ActingNode, chainHash, reached, roundNow, stopped } from "../node.ts";
+import { type Following, follow, startingState, tellStart } from "../sync.ts";
 import { collect, type Found } from "./collect.ts";
-import { decisionOf, rootOf, type State } from "./follower.ts";
 import { judge } from "./judge.ts";
-import { type ActingNode, chainHash, reached, stopped, whereNow } from "./node.ts";
-import { type Following, follow, startingState } from "./sync.ts";
 import { type WeightVoter, weightVoter } from "./weights.ts";
 
 /** What a validator is given beside its footing. */
@@ -58,7 +58,7 @@ interface Validator extends ValidatorOptions {
 
 const RATINGS_KEY = "ratings.json";
 /** Looks at the epoch in every so many parts of it. */
-const KEEPER_LOOKS = 8;
+export const KEEPER_LOOKS = 8;
 /** Blocks that the keeper's transactions take at most, one each: pages of an epoch, a reveal, a commit. */
 const KEEPER_BLOCKS = 5;
 
@@ -72,7 +72,7 @@ export async function runValidator(options: ValidatorOptions): Promise<Validator
   const keeping = keep(validator, over.signal);
   keeping.catch(() => over.abort()); // what it met is thrown below; until then the rounds end
   try {
-    for (let round = (await now(node)).round; round < rounds; round = Math.max(round + 1, (await now(node)).round)) {
+    for (let round = await roundNow(node); round < rounds; round = Math.max(round + 1, await roundNow(node))) {
       await follow(following, round);
       await publish(validator);
       await reached(node, round, "reveal");
@@ -93,14 +93,10 @@ export async function runValidator(options: ValidatorOptions): Promise<Validator
   return { state: following.state, votes: validator.votes, stopped: stopped(node) };
 }
 
-async function now(node: ActingNode): Promise<{ readonly round: number }> {
-  return (await whereNow(node)) ?? { round: 0 };
-}
-
 async function openValidator(options: ValidatorOptions): Promise<Validator> {
   const { node, replay = false, scoring = gainScoring } = options;
-  const { state, from } = await startingState(node, { replay });
-  node.log.event("start", { from, round: state.round, root: toHex(rootOf(state)) });
+  const start = await startingState(node, { replay });
+  tellStart(node, start);
   const saved = await node.local.get(RATINGS_KEY, { start: 0, end: RATINGS_BYTES_MAX + 1 });
   const ratings = (saved && decodeRatings(saved)) ?? NO_RATINGS;
   const { neurons } = await node.chain.metagraph(node.record.netuid);
@@ -110,7 +106,7 @@ async function openValidator(options: ValidatorOptions): Promise<Validator> {
   return {
     ...options,
     scoring,
-    following: { node, state, turn, replay },
+    following: { node, state: start.state, turn, replay },
     ratings,
     votes: 0,
     received: new Map(),
@@ -137,7 +133,7 @@ async function vote(validator: Validator, found: readonly Found[]): Promise<void
 /** Judges what was found, while there is time, and publishes the numbers. */
 async function report(validator: Validator, found: readonly Found[]): Promise<void> {
   const { node, engine, scoring, following } = validator;
-  const { spec, log, dataset, runHash, signer, shared } = node;
+  const { spec, specHash, log, dataset, signer, shared } = node;
   const { round, params } = following.state;
   await engine.write("params", params);
   const size = { sequences: spec.score.validationSequences, length: spec.inner.seqLen };
@@ -162,7 +158,7 @@ async function report(validator: Validator, found: readonly Found[]): Promise<vo
   const root = toHex(rootOf(following.state));
   log.event("validation", { round, loss, root, judged: evaluations.size });
   await attempt(node, "report", async () => {
-    const facts = { specHash: toHex(runHash), round, root, validationLoss: loss, peers, accepted };
+    const facts = { specHash, round, root, validationLoss: loss, peers, accepted };
     const hash = await putBlob(shared, encodeReport(facts));
     await putNews(shared, { kind: "report", round, hash, account: signer.account }, signer.sign);
   });
@@ -171,7 +167,7 @@ async function report(validator: Validator, found: readonly Found[]): Promise<vo
 /** Publishes a checkpoint of rounds that are due for one, and tells of it a round later, when the votes have confirmed its root. */
 async function publish(validator: Validator): Promise<void> {
   const { node, following, unannounced } = validator;
-  const { spec, shared, runHash, signer, log, chain, runId } = node;
+  const { spec, specHash, shared, signer, log, chain, runId } = node;
   const { round, params } = following.state;
   if (unannounced !== undefined && unannounced.round < round) {
     validator.unannounced = undefined;
@@ -187,7 +183,7 @@ async function publish(validator: Validator): Promise<void> {
   }
   if (round === 0 || round % spec.checkpointEvery !== 0) return;
   await attempt(node, "checkpoint", async () => {
-    const made = await publishCheckpoint(shared, { specHash: toHex(runHash), round, params });
+    const made = await publishCheckpoint(shared, { specHash, round, params });
     const { manifest, newBytes } = made;
     validator.unannounced = { round, manifest, root: chainHash(made.root) };
     log.event("checkpoint", { round, manifest, newBytes });

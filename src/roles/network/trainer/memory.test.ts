@@ -1,13 +1,13 @@
 /** A trainer's file: whole round trips, and every kind of damage. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { toyNetwork } from "../../../test/helpers/network.ts";
-import { SkeinError } from "../../base/errors.ts";
-import { paramCount } from "../../engine/shape.ts";
-import { stateRoot } from "../../round/state-root.ts";
-import { memoryStore } from "../../store/memory.ts";
-import { type ActingNode, acting } from "./node.ts";
-import { loadTrainer, newMemory, saveTrainer, settle } from "./trainer-state.ts";
+import { toyNetwork } from "../../../../test/helpers/network.ts";
+import { SkeinError } from "../../../base/errors.ts";
+import { paramCount } from "../../../engine/shape.ts";
+import { stateRoot } from "../../../round/state-root.ts";
+import { memoryStore } from "../../../store/memory.ts";
+import { type ActingNode, acting } from "../node.ts";
+import { loadTrainer, newMemory, saveTrainer, settle } from "./memory.ts";
 
 const KEY = "trainer.safetensors";
 

@@ -2,12 +2,12 @@
  * A validator's weights on chain, by commit and reveal: in every epoch it commits to what it thinks of the peers, and reveals what it committed
  * `revealInterval` epochs before. What waits to be revealed lies on the disk before its commit is sent, so that a restart forgets nothing.
  */
-import { fromUtf8, utf8 } from "../../base/bytes.ts";
-import { messageOf } from "../../base/errors.ts";
-import { systemRandom } from "../../base/random.ts";
-import type { WeightVector } from "../../chain/chain.ts";
-import { refusalName } from "../../chain/errors.ts";
-import type { ActingNode } from "./node.ts";
+import { fromUtf8, utf8 } from "../../../base/bytes.ts";
+import { messageOf } from "../../../base/errors.ts";
+import { systemRandom } from "../../../base/random.ts";
+import type { WeightVector } from "../../../chain/chain.ts";
+import { refusalName } from "../../../chain/errors.ts";
+import type { ActingNode } from "../node.ts";
 
 /** A commit that waits for its reveal. */
 interface Waiting {
