@@ -17,6 +17,8 @@ import { type ActingNode, roundSeed, stopped, uidOf } from "../node.ts";
 import type { Following } from "../sync.ts";
 import type { BlockPace, Fit } from "./fit.ts";
 import { type Memory, takeMoments } from "./memory.ts";
+import type { Tamper } from "./tamper.ts";
+import type { Work } from "./work.ts";
 
 /** What a trainer is given beside its footing. */
 export interface TrainerOptions {
@@ -28,6 +30,8 @@ export interface TrainerOptions {
   readonly replay?: boolean;
   /** Gets the hotkey a uid, where it has none or has lost it. */
   readonly register: () => Promise<void>;
+  /** How it deviates; an honest peer has none. */
+  readonly tamper?: Tamper;
 }
 
 /** A trainer at work. */
@@ -41,18 +45,6 @@ export interface Trainer extends TrainerOptions {
   payloads: number;
   /** Whether another process was seen to commit with this hotkey. */
   rivalled: boolean;
-}
-
-/** What the inner steps of a round came to. */
-export interface Work {
-  readonly round: number;
-  readonly uid: number;
-  readonly baseRoot: Uint8Array;
-  readonly delta: Float32Array;
-  readonly tokens: number;
-  readonly dataDigest: Uint8Array;
-  readonly loss: number;
-  readonly trainMs: number;
 }
 
 /** Finds out how fast this machine is, before it promises anything: one pass over one sequence, then one that counts. */

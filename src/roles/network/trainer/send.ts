@@ -6,13 +6,14 @@ import { messageOf, SkeinError } from "../../../base/errors.ts";
 import { sha256 } from "../../../base/hash.ts";
 import { refusalName } from "../../../chain/errors.ts";
 import { roundStart } from "../../../chain/rounds.ts";
-import { bodyEncoder } from "../../../codec/body.ts";
+import { encodeBody } from "../../../codec/body.ts";
 import { compressor } from "../../../codec/feedback.ts";
 import { signedPayload, unsignedPayload } from "../../../round/payload.ts";
 import { blobKey, putBlob } from "../../../store/blobs.ts";
 import { type ActingNode, chainHash, reached } from "../node.ts";
-import type { Trainer, Work } from "./inner.ts";
+import type { Trainer } from "./inner.ts";
 import { type Pending, saveTrainer } from "./memory.ts";
+import type { Work } from "./work.ts";
 
 /** Compresses and signs the work, keeps it, promises it on chain, and uploads it when the time has come. */
 export async function send(trainer: Trainer, work: Work): Promise<void> {
@@ -36,25 +37,19 @@ export async function send(trainer: Trainer, work: Work): Promise<void> {
   await promise(trainer, memory.pending);
 }
 
-async function payloadOf({ node, memory }: Trainer, work: Work): Promise<Uint8Array> {
-  const { round, uid, baseRoot, delta, tokens, dataDigest } = work;
+async function payloadOf({ node, memory, tamper }: Trainer, work: Work): Promise<Uint8Array> {
+  const { round, uid, baseRoot, delta, tokens, dataDigest } = (await tamper?.work?.(work)) ?? work;
   const { compress } = compressor(node.spec.codec);
-  const encoder = bodyEncoder(node.body);
   memory.next.set(memory.residual);
-  for (const { dims, offset, length } of node.layout) {
-    encoder.add(compress(dims, delta.subarray(offset, offset + length), memory.next.subarray(offset, offset + length)));
-  }
-  const header = {
-    runHash: node.runHash,
-    round,
-    uid,
-    baseRoot,
-    tokens,
-    dataDigest,
-    workCommitment: new Uint8Array(32),
-  };
-  const unsigned = unsignedPayload(header, encoder.finish(), node.body);
-  return signedPayload(unsigned, await node.signer.sign(sha256(unsigned)));
+  const compressed = node.layout.map(({ dims, offset, length }) =>
+    compress(dims, delta.subarray(offset, offset + length), memory.next.subarray(offset, offset + length)),
+  );
+  const sent = (await tamper?.sent?.(compressed, round)) ?? compressed;
+  const workCommitment = new Uint8Array(32);
+  const header = { runHash: node.runHash, round, uid, baseRoot, tokens, dataDigest, workCommitment };
+  const unsigned = unsignedPayload(tamper?.header?.(header) ?? header, encodeBody(sent, node.body), node.body);
+  const bytes = signedPayload(unsigned, await node.signer.sign(sha256(unsigned)));
+  return (await tamper?.bytes?.(bytes, round)) ?? bytes;
 }
 
 /** Commits a payload and reveals it in the background. Where its time is over, nothing happens: the round counts without it. */
