@@ -283,6 +283,9 @@ describe("the command line", () => {
       "train --peers 2 --method adamw --outer-lr 1",
       "train --peers 2 --method diloco --k 32",
       "train --bits 1",
+      "up --adversary outage",
+      "why somebody",
+      "why 1",
     ]) {
       const { code, err } = await skein(args);
       expect(code, args).toBe(2);
@@ -301,7 +304,7 @@ describe("the command line", () => {
   }, 30_000);
 
   it("has the options it had", async () => {
-    for (const verb of ["", "up", "doctor", "data", "train", "generate", "init"]) {
+    for (const verb of ["", "up", "doctor", "data", "train", "generate", "init", "why"]) {
       const { code, out } = await skein(`${verb} --help`);
       expect(code).toBe(0);
       expect(out).toContain("Examples:");

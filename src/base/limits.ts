@@ -52,10 +52,8 @@ export const CONTRIBUTIONS_MAX: number = 1024;
 export const SHARED_PIECES_MAX: number = 65_536;
 /** Bytes of such a manifest: 67 for each piece, and its other fields. */
 export const SHARED_MANIFEST_BYTES_MAX: number = 67 * SHARED_PIECES_MAX + 1024;
-/** Bytes of a validator's ratings on disk: some 120 for each uid. */
-export const RATINGS_BYTES_MAX: number = 64 << 10;
-/** Bytes of a validator's report on a round: some 300 for each uid. */
-export const REPORT_BYTES_MAX: number = 128 << 10;
+/** Bytes of a validator's report on a round: at most 840 for each uid. */
+export const REPORT_BYTES_MAX: number = 256 << 10;
 /** Magnitude of a loss, a gain or a rating in nats; no loss of a model that is any good reaches 20. */
 export const NATS_MAX = 100;
 /** Magnitude of a value in a payload. Params are of the order of 1; no honest round moves one by this much. */
@@ -102,6 +100,8 @@ export const PHASE_BLOCKS_MAX: number = 100_000;
 export const ROUND_BLOCKS_MAX: number = 255;
 /** Sequences of one kind on which a payload is judged; bounds a validator's work for one payload. */
 export const SCORE_SEQUENCES_MAX: number = 4096;
+/** Spans into which a round's inner steps are cut for audits; each costs three state roots a round. */
+export const AUDIT_SPANS_MAX: number = 64;
 /** Sequences of the validation loss; bounds a validator's work for one round. */
 export const VALIDATION_SEQUENCES_MAX: number = 65_536;
 /** Characters of a join link. */

@@ -48,6 +48,8 @@ const COMMENTS: Readonly<Record<string, string>> = {
   "inner.schedule.steps": "length of the run in steps; divided by inner.steps it is the number of rounds",
   "inner.schedule.floorLr": "what the cosine falls to",
   "inner.schedule.annealSteps": "steps of linear fall to zero at the end",
+  "inner.resetMoments":
+    "whether AdamW's moments begin at zero in every round: audits then need less from a peer,\nand the run learns a little slower",
   codec: "how a pseudo-gradient becomes a payload",
   "codec.chunkSide": "matrices are cut into blocks of this side; a power of two from 8 to 256",
   "codec.k": "values sent of a whole block",
@@ -69,9 +71,15 @@ const COMMENTS: Readonly<Record<string, string>> = {
   "timing.voteBlocks": "validators fetch, check and vote",
   checkpointEvery: "rounds between two checkpoints that validators publish",
   score: "how validators judge",
-  "score.sequences": "sequences of each kind, assigned and unassigned, on which a payload is judged",
+  "score.sequences": "sequences that the sender was assigned, on which its payload is judged",
+  "score.unassigned": "sequences that nobody was assigned, on which all payloads of a round are judged",
   "score.peers": "payloads that one validator judges in a round, at most",
   "score.validationSequences": "sequences on which the validation loss is measured, at most",
+  audit: "how work is proven: validators replay parts of it, drawn after the payload is promised",
+  "audit.spans": "parts of a round's steps, of which a challenge asks for one: at most inner.steps and 64",
+  "audit.perMille": "payloads of a thousand that are challenged: 0 to 1000",
+  "audit.tolerance":
+    "relative error that a replay may show for engines that do not compute the same bits everywhere;\n0: only those that do may take part",
 };
 
 /**

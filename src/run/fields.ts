@@ -32,6 +32,8 @@ export interface Fields {
   hash(name: string): string;
   /** One of `choices`. */
   choice<T extends string | number>(name: string, choices: readonly T[]): T;
+  /** true or false. */
+  truth(name: string): boolean;
   /** The field as it is. */
   raw(name: string): unknown;
   /** The object in a field; its fields are exactly `names`. */
@@ -95,6 +97,11 @@ export function fieldsOf(value: unknown, path: string, names: readonly string[])
       const value = found.get(name);
       if (isHash(value)) return value;
       throw refusal(at(name), "a sha256, which is 64 hex digits in lower case", value);
+    },
+    truth(name) {
+      const value = found.get(name);
+      if (typeof value === "boolean") return value;
+      throw refusal(at(name), "true or false", value);
     },
     choice(name, choices) {
       const value = found.get(name);

@@ -63,16 +63,16 @@ describe("a spec", () => {
 
   it("has these bytes (the hash by sha256sum)", () => {
     expect(fromUtf8(specBytes(TOY_SPEC))).toBe(
-      '{"checkpointEvery":2,"codec":{"beta":0.95,"bits":2,"chunkSide":64,"k":64},"data":{"manifest":"' +
+      '{"audit":{"perMille":100,"spans":2,"tolerance":0},"checkpointEvery":2,"codec":{"beta":0.95,"bits":2,"chunkSide":64,"k":64},"data":{"manifest":"' +
         `${"b".repeat(64)}","tokenizer":"${"c".repeat(64)}"},"genesisRoot":"${"a".repeat(64)}",` +
         '"inner":{"adamw":{"beta1":0.9,"beta2":0.95,"clipNorm":1,"eps":1e-8,"weightDecay":0.1},"batch":2,' +
-        '"schedule":{"annealSteps":0,"floorLr":0.0008,"kind":"cosine","lr":0.008,"steps":30,"warmupSteps":3},"seqLen":16,"steps":4},' +
+        '"resetMoments":false,"schedule":{"annealSteps":0,"floorLr":0.0008,"kind":"cosine","lr":0.008,"steps":30,"warmupSteps":3},"seqLen":16,"steps":4},' +
         '"model":{"dim":8,"ffnDim":12,"headDim":4,"heads":2,"kvHeads":1,"layers":2,"normEps":0.00001,"ropeTheta":10000,"tied":false,"vocabSize":13},' +
         '"name":"toy","outer":{"aggregation":{"clip":"median-norm","rule":"mean-all"},"cap":6,"delay":1,"lr":1,"newcomerSlots":2},' +
-        '"protocol":1,"score":{"peers":8,"sequences":2,"validationSequences":8},"seed":"1",' +
+        '"protocol":1,"score":{"peers":8,"sequences":2,"unassigned":4,"validationSequences":8},"seed":"1",' +
         '"timing":{"revealBlocks":2,"trainBlocks":4,"voteBlocks":3},"uids":8}',
     );
-    expect(specHash(TOY_SPEC)).toBe("8d4bab92d91fb468c36cda42a044780c75c1999c8d5cd13a445002c19a56a90d");
+    expect(specHash(TOY_SPEC)).toBe("7ff78cc58becc4983461cb2b28c45306b5f4a57569a8600b6c24de4653834ae1");
   });
 
   it("has another hash for every other value", () => {
@@ -121,6 +121,7 @@ const WRONG: Readonly<Record<string, readonly unknown[]>> = {
   "inner.adamw.eps": [0, 1],
   "inner.adamw.weightDecay": [-1, 1001],
   "inner.adamw.clipNorm": [0, 1e10, "off"],
+  "inner.resetMoments": [0, "false", null],
   "inner.schedule": [null, "cosine"],
   "inner.schedule.kind": ["linear", 1, null],
   "inner.schedule.lr": [0, 101, "1", -1],
@@ -148,8 +149,13 @@ const WRONG: Readonly<Record<string, readonly unknown[]>> = {
   checkpointEvery: [0, 1.5, 1e10],
   score: [null, 1],
   "score.sequences": [0, 9, 4097],
+  "score.unassigned": [0, 0.5, 4097],
   "score.peers": [0, 9],
   "score.validationSequences": [0, 65_537],
+  audit: [null, 1],
+  "audit.spans": [0, 5, 1.5],
+  "audit.perMille": [-1, 1001, 0.5],
+  "audit.tolerance": [-0.1, 1, "0"],
 };
 
 describe("parseSpec", () => {

@@ -8,6 +8,7 @@ import { SkeinError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { jsonIn } from "../base/json.ts";
 import {
+  AUDIT_SPANS_MAX,
   BATCH_MAX,
   CHUNK_SIDE_MAX,
   CONTRIBUTIONS_MAX,
@@ -37,7 +38,7 @@ import { blocksOf, bodyLayoutOf, peerTokensOf, roundsOf, slotsOf } from "./rules
 import type { RunSpec } from "./spec.ts";
 
 const ROOT = ["protocol", "name", "model", "seed", "genesisRoot", "data", "uids"] as const;
-const SECTIONS = ["inner", "codec", "outer", "timing", "checkpointEvery", "score"] as const;
+const SECTIONS = ["inner", "codec", "outer", "timing", "checkpointEvery", "score", "audit"] as const;
 const SHAPE: readonly (keyof ModelShape)[] = [
   ...(["vocabSize", "dim", "layers", "heads", "kvHeads", "headDim", "ffnDim"] as const),
   ...(["ropeTheta", "normEps", "tied"] as const),
@@ -57,8 +58,9 @@ export function parseSpec(value: unknown): RunSpec {
   }
   const data = root.object("data", ["manifest", "tokenizer"]);
   const timing = root.object("timing", ["trainBlocks", "revealBlocks", "voteBlocks"]);
-  const score = root.object("score", ["sequences", "peers", "validationSequences"]);
+  const score = root.object("score", ["sequences", "unassigned", "peers", "validationSequences"]);
   const uids = root.whole("uids", 1, RUN_UIDS_MAX);
+  const inner = innerOf(root);
   const spec: RunSpec = {
     protocol: 1,
     name: root.text("name", RUN_NAME_CHARS_MAX),
@@ -67,7 +69,7 @@ export function parseSpec(value: unknown): RunSpec {
     genesisRoot: root.hash("genesisRoot"),
     data: { manifest: data.hash("manifest"), tokenizer: data.hash("tokenizer") },
     uids,
-    inner: innerOf(root),
+    inner,
     codec: codecOf(root),
     outer: outerOf(root, uids),
     timing: {
@@ -78,9 +80,11 @@ export function parseSpec(value: unknown): RunSpec {
     checkpointEvery: root.whole("checkpointEvery", 1, RUN_STEPS_MAX),
     score: {
       sequences: score.whole("sequences", 1, SCORE_SEQUENCES_MAX),
+      unassigned: score.whole("unassigned", 1, SCORE_SEQUENCES_MAX),
       peers: score.whole("peers", 1, uids),
       validationSequences: score.whole("validationSequences", 1, VALIDATION_SEQUENCES_MAX),
     },
+    audit: auditOf(root, inner.steps),
   };
   checkTogether(spec);
   return spec;
@@ -99,7 +103,7 @@ function modelOf(root: Fields): ModelShape {
 }
 
 function innerOf(root: Fields): RunSpec["inner"] {
-  const inner = root.object("inner", ["steps", "batch", "seqLen", "adamw", "schedule"]);
+  const inner = root.object("inner", ["steps", "batch", "seqLen", "adamw", "schedule", "resetMoments"]);
   const adamw = inner.object("adamw", ["beta1", "beta2", "eps", "weightDecay", "clipNorm"]);
   return {
     steps: inner.whole("steps", 1, RUN_STEPS_MAX),
@@ -113,6 +117,7 @@ function innerOf(root: Fields): RunSpec["inner"] {
       clipNorm: adamw.real("clipNorm", { min: 0, max: 1e9, open: "min" }), // the largest clips nothing
     },
     schedule: scheduleOf(inner),
+    resetMoments: inner.truth("resetMoments"),
   };
 }
 
@@ -166,6 +171,15 @@ function aggregationOf(outer: Fields): Aggregation {
   const rule = fields.choice("rule", ["mean-all", "mean-senders", "trimmed-mean"] as const);
   const clip = fields.choice("clip", ["none", "median-norm"] as const);
   return rule === "trimmed-mean" ? { rule, clip, trimPercent: fields.whole("trimPercent", 0, 49) } : { rule, clip };
+}
+
+function auditOf(root: Fields, steps: number): RunSpec["audit"] {
+  const fields = root.object("audit", ["spans", "perMille", "tolerance"]);
+  return {
+    spans: fields.whole("spans", 1, Math.min(steps, AUDIT_SPANS_MAX)),
+    perMille: fields.whole("perMille", 0, 1000),
+    tolerance: fields.real("tolerance", { min: 0, max: 1, open: "max" }), // 1 is the error of who did nothing
+  };
 }
 
 /** What no field shows alone. */

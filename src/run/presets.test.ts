@@ -22,8 +22,9 @@ describe("run presets", () => {
       expect(preset.name).toBe(name);
       expect(paramCount(preset.model)).toBeGreaterThan(before);
       before = paramCount(preset.model);
-      const { uids, model, inner, codec, outer, timing, checkpointEvery, score } = preset;
-      const spec = parseSpec({ ...TOY_SPEC, uids, model, inner, codec, outer, timing, checkpointEvery, score });
+      const { uids, model, inner, codec, outer, timing, checkpointEvery, score, audit } = preset;
+      const parts = { uids, model, inner, codec, outer, timing, checkpointEvery, score, audit };
+      const spec = parseSpec({ ...TOY_SPEC, ...parts });
       expect(roundsOf(spec)).toBeGreaterThanOrEqual(10);
       // Nobody should need more than 3,000 tokens a second to take part with whole batches.
       expect(peerTokensOf(spec) / (timing.trainBlocks * preset.blockSeconds)).toBeLessThan(3000);

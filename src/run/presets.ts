@@ -28,7 +28,7 @@ export const RUN_PRESET_NAMES = ["tiny", "laptop", "2m", "125m"] as const;
 export type RunPresetName = (typeof RUN_PRESET_NAMES)[number];
 
 /** The parts of a spec that a preset decides. */
-type Settings = Pick<RunSpec, "uids" | "inner" | "codec" | "outer" | "timing" | "checkpointEvery" | "score">;
+type Settings = Pick<RunSpec, "uids" | "inner" | "codec" | "outer" | "timing" | "checkpointEvery" | "score" | "audit">;
 
 /** A named kind of run. */
 export interface RunPreset extends Settings {
@@ -52,6 +52,7 @@ export interface SpecOverrides {
   readonly timing?: Partial<RunSpec["timing"]>;
   readonly checkpointEvery?: number;
   readonly score?: Partial<RunSpec["score"]>;
+  readonly audit?: Partial<RunSpec["audit"]>;
 }
 
 /** From what a run's spec is made. */
@@ -89,12 +90,13 @@ export const RUN_PRESETS: Readonly<Record<RunPresetName, RunPreset>> = {
     },
     blockSeconds: 1,
     uids: 8,
-    inner: { steps: 4, batch: 2, seqLen: 32, adamw: STEP_DEFAULTS, schedule: cosine(4e-3, 4, 40) },
+    inner: { steps: 4, batch: 2, seqLen: 32, adamw: STEP_DEFAULTS, schedule: cosine(4e-3, 4, 40), resetMoments: false },
     codec: CODEC_DEFAULTS,
     outer: outer(8),
     timing: { trainBlocks: 4, revealBlocks: 2, voteBlocks: 2 },
     checkpointEvery: 2,
-    score: { sequences: 2, peers: 8, validationSequences: 8 },
+    score: { sequences: 2, unassigned: 4, peers: 8, validationSequences: 8 },
+    audit: { spans: 2, perMille: 200, tolerance: 0 },
   },
   laptop: {
     name: "laptop",
@@ -104,12 +106,20 @@ export const RUN_PRESETS: Readonly<Record<RunPresetName, RunPreset>> = {
     uids: 16,
     // Four peers, twelve rounds (docs/LOG.md, entry 12): twenty steps a round end at 5.30, ten at 6.02, and the mean over senders learns faster
     // than the mean over all when there is so little time (5.86 against 6.02). A laptop's two cores do four peers' 82,000 tokens in the time.
-    inner: { steps: 20, batch: 8, seqLen: 128, adamw: STEP_DEFAULTS, schedule: cosine(4e-3, 20, 6000) },
+    inner: {
+      steps: 20,
+      batch: 8,
+      seqLen: 128,
+      adamw: STEP_DEFAULTS,
+      schedule: cosine(4e-3, 20, 6000),
+      resetMoments: false,
+    },
     codec: CODEC_DEFAULTS,
     outer: outer(16),
     timing: { trainBlocks: 10, revealBlocks: 2, voteBlocks: 4 },
     checkpointEvery: 5,
-    score: { sequences: 8, peers: 8, validationSequences: 32 },
+    score: { sequences: 8, unassigned: 16, peers: 8, validationSequences: 32 },
+    audit: { spans: 2, perMille: 50, tolerance: 0 },
   },
   "2m": {
     name: "2m",
@@ -118,12 +128,20 @@ export const RUN_PRESETS: Readonly<Record<RunPresetName, RunPreset>> = {
     blockSeconds: 12,
     uids: 32,
     // 61,440 tokens in the two minutes of training: machines with 600 tokens a second keep up, slower ones take smaller batches.
-    inner: { steps: 30, batch: 8, seqLen: 256, adamw: STEP_DEFAULTS, schedule: cosine(4e-3, 150, 5000) },
+    inner: {
+      steps: 30,
+      batch: 8,
+      seqLen: 256,
+      adamw: STEP_DEFAULTS,
+      schedule: cosine(4e-3, 150, 5000),
+      resetMoments: false,
+    },
     codec: CODEC_DEFAULTS,
     outer: outer(20),
     timing: { trainBlocks: 10, revealBlocks: 3, voteBlocks: 4 },
     checkpointEvery: 10,
-    score: { sequences: 8, peers: 10, validationSequences: 64 },
+    score: { sequences: 8, unassigned: 16, peers: 10, validationSequences: 64 },
+    audit: { spans: 4, perMille: 60, tolerance: 0.05 },
   },
   "125m": {
     name: "125m",
@@ -132,12 +150,21 @@ export const RUN_PRESETS: Readonly<Record<RunPresetName, RunPreset>> = {
     blockSeconds: 12,
     uids: 256,
     // 245,760 tokens in twelve minutes; revealing 2 MB takes a slow line of 1 Mbit/s twenty seconds, voting means fetching 20 of them.
-    inner: { steps: 30, batch: 8, seqLen: 1024, adamw: STEP_DEFAULTS, schedule: PRESETS["125m"].schedule },
+    inner: {
+      steps: 30,
+      batch: 8,
+      seqLen: 1024,
+      adamw: STEP_DEFAULTS,
+      schedule: PRESETS["125m"].schedule,
+      resetMoments: false,
+    },
     codec: CODEC_DEFAULTS,
     outer: outer(20),
     timing: { trainBlocks: 60, revealBlocks: 10, voteBlocks: 15 },
     checkpointEvery: 20,
-    score: { sequences: 4, peers: 10, validationSequences: 64 },
+    score: { sequences: 4, unassigned: 8, peers: 10, validationSequences: 64 },
+    // An answer has 1.5 GB, which many lines do not carry in a round: few are asked for.
+    audit: { spans: 2, perMille: 2, tolerance: 0.05 },
   },
 };
 
@@ -171,7 +198,7 @@ export function makeSpec({ preset, name, seed, manifest, overrides = {} }: SpecR
   const inner = { ...base.inner, ...overrides.inner };
   const uids = uidsFor(inner, overrides.uids ?? base.uids, overrides.uids !== undefined, manifest);
   const model = { ...base.model, ...overrides.model, vocabSize: manifest.tokenizer.vocabSize };
-  const { score, outer } = base;
+  const { score, outer, audit } = base;
   const cap = overrides.outer?.cap ?? Math.min(outer.cap, uids);
   const unchecked: RunSpec = {
     protocol: 1,
@@ -192,6 +219,7 @@ export function makeSpec({ preset, name, seed, manifest, overrides = {} }: SpecR
       peers: Math.min(score.peers, uids),
       ...overrides.score,
     },
+    audit: { ...audit, spans: Math.min(audit.spans, inner.steps), ...overrides.audit },
   };
   const spec = parseSpec(unchecked); // before the work of making params, which an absurd model would never end
   return { ...spec, genesisRoot: genesisRootOf(spec.model, spec.seed) };

@@ -36,6 +36,8 @@ export interface RunSpec {
     readonly adamw: Required<Omit<StepOptions, "lr">>;
     /** By inner step: round · H + step. Its length is the run's. */
     readonly schedule: Schedule;
+    /** Whether AdamW's moments begin at zero in every round: then an audit of a round's first steps needs nothing from the peer. */
+    readonly resetMoments: boolean;
   };
   readonly codec: CodecParams;
   /** What is made of the payloads. */
@@ -55,11 +57,22 @@ export interface RunSpec {
   readonly checkpointEvery: number;
   /** How validators judge. */
   readonly score: {
-    /** Sequences of each kind, assigned and unassigned, on which a payload is judged. */
+    /** Sequences that the sender was assigned, on which its payload is judged. */
     readonly sequences: number;
+    /** Sequences that nobody was assigned, on which all of a round are judged. */
+    readonly unassigned: number;
     /** Payloads that one validator judges in a round, at most. */
     readonly peers: number;
     /** Sequences on which the validation loss is measured. */
     readonly validationSequences: number;
+  };
+  /** How work is proven (docs/protocol/work.md). */
+  readonly audit: {
+    /** Spans into which a round's inner steps are cut: a challenge asks for one of them, or for the compression. */
+    readonly spans: number;
+    /** Payloads of a thousand that are challenged. */
+    readonly perMille: number;
+    /** Relative error up to which a replayed span may differ, for peers whose engine is not deterministic; 0: only exact work is admitted. */
+    readonly tolerance: number;
   };
 }

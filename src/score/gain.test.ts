@@ -17,7 +17,7 @@ import { initParams } from "../model/init.ts";
 import { PRESETS } from "../model/presets.ts";
 import { pseudoGradient } from "../optim/outer.ts";
 import type { Contribution } from "../round/contribution.ts";
-import { type EvaluationJob, evaluatePayloads, evaluationStep, type JudgedPayload } from "./gain.ts";
+import { type EvaluationJob, evaluatePayloads, evaluationStep, type JudgedPayload, openEvaluator } from "./gain.ts";
 import { assignedSample, unassignedSample } from "./samples.ts";
 
 const SEQ_LEN = 8;
@@ -185,7 +185,7 @@ describe("evaluatePayloads", () => {
     expect(await state()).toEqual(before);
   });
 
-  it("ends after the payload under way when told to", async () => {
+  it("gives up the payload under way when told to", async () => {
     const contributions = [0, 1, 2].map((uid) => judged(uid, dense(honest, LAYOUT)));
     const controller = new AbortController();
     const watched = contributions.map((each, i) => ({
@@ -198,7 +198,7 @@ describe("evaluatePayloads", () => {
       },
     }));
     const done = await evaluatePayloads({ ...base, contributions: watched, signal: controller.signal });
-    expect(done).toEqual((await evaluatePayloads({ ...base, contributions })).slice(0, 2));
+    expect(done).toEqual((await evaluatePayloads({ ...base, contributions })).slice(0, 1));
     expect(await evaluatePayloads({ ...base, contributions, signal: AbortSignal.abort() })).toEqual([]);
   });
 
@@ -227,6 +227,59 @@ describe("evaluatePayloads", () => {
   });
 });
 
-it("takes the outer step's share of one among those accepted", () => {
+describe("the noise of a gain", () => {
+  it("is the standard error of its mean over sequences", async () => {
+    const one = judged(1, dense(honest, LAYOUT));
+    const [found] = await evaluatePayloads({ ...base, contributions: [one] });
+    const each = await evaluatePayloads({
+      ...base,
+      contributions: one.unassigned.map((sequence) => ({ ...one, unassigned: [sequence] })),
+    });
+    const gains = each.map(({ gainUnassigned }) => gainUnassigned);
+    const mean = gains.reduce((a, b) => a + b) / gains.length;
+    const deviation = Math.sqrt(gains.reduce((sum, g) => sum + (g - mean) ** 2, 0) / (gains.length - 1));
+    expect(gains.length).toBe(12);
+    expect(found?.gainUnassigned).toBeCloseTo(mean, 12);
+    expect(found?.noise).toBeCloseTo(deviation / Math.sqrt(12), 12);
+    expect(each.map(({ noise }) => noise)).toEqual(gains.map(Math.abs)); // one sequence proves nothing
+  });
+  it("is zero where there is no gain to be uncertain of", async () => {
+    const one = { ...judged(1, dense(honest, LAYOUT)), unassigned: [] };
+    expect((await evaluatePayloads({ ...base, contributions: [one] }))[0]?.noise).toBe(0);
+  });
+});
+
+describe("an evaluator", () => {
+  it("judges payloads as they come, and gives what judging all at once gives", async () => {
+    const contributions = [0, 1, 2].map((uid) => judged(uid, dense(honest, LAYOUT, uid - 1)));
+    const evaluator = await openEvaluator(base);
+    await evaluator.prepare(must(contributions[0], "one").unassigned);
+    const found = [];
+    for (const each of [...contributions].reverse()) found.push(await evaluator.evaluate(each));
+    expect(found.reverse()).toEqual(await evaluatePayloads({ ...base, contributions }));
+  });
+
+  it("stops between two micro-batches, and is as good as before", async () => {
+    const stop = new AbortController();
+    let calls = 0;
+    const counting: Engine = {
+      ...engine,
+      losses: (batch) => {
+        if (++calls === 7) stop.abort();
+        return engine.losses(batch);
+      },
+    };
+    const one = judged(1, dense(honest, LAYOUT));
+    const evaluator = await openEvaluator({ ...base, engine: counting });
+    expect(await evaluator.evaluate(one, stop.signal)).toBeUndefined();
+    expect(calls).toBe(7); // 24 sequences before and as many after would be ten
+    expect(sha256Hex(bytesOf(await engine.read("params")))).toBe(sha256Hex(bytesOf(params)));
+    expect(await evaluator.evaluate(one)).toEqual((await evaluatePayloads({ ...base, contributions: [one] }))[0]);
+    await evaluator.prepare(one.assigned, AbortSignal.abort());
+    expect(await evaluator.evaluate(one, AbortSignal.abort())).toBeUndefined();
+  });
+});
+
+it("takes the outer step's share of one among those committed", () => {
   expect([evaluationStep(0.8, 4), evaluationStep(0.8, 1), evaluationStep(0.8, 0)]).toEqual([0.2, 0.8, 0.8]);
 });

@@ -3,8 +3,9 @@
  * peer was assigned and on sequences that nobody was (Gauntlet, arXiv 2505.21684: LossScore on D_assigned and D_rand).
  *
  * Departures: the step is meant to be the one that the round would take along this payload alone, not a fixed share of the outer learning
- * rate; and losses at θ are computed once a sequence, however many peers are judged on it. Everything is a function of params, payloads and
- * sequences, so on a deterministic engine anybody gets the same numbers.
+ * rate; losses at θ are computed once a sequence, however many peers are judged on it; and a gain comes with its standard error, so that what is
+ * chance is not taken for harm. Everything is a function of params, payloads and sequences, so on a deterministic engine anybody gets the same
+ * numbers, whoever else is judged and in whatever order.
  */
 import { assert, must } from "../base/assert.ts";
 import { NATS_MAX } from "../base/limits.ts";
@@ -27,12 +28,11 @@ export interface JudgedPayload {
   readonly unassigned: readonly number[];
 }
 
-/** What to judge, with what. */
-export interface EvaluationJob {
+/** By what payloads are judged. */
+export interface EvaluationSetup {
   readonly engine: Engine;
   /** θ, from which the payloads started or to which they will be applied. */
   readonly params: Float32Array;
-  readonly contributions: readonly JudgedPayload[];
   readonly layout: readonly ParamEntry[];
   /** β: how far to go along a payload; see `evaluationStep`. In (0, 1000]. */
   readonly step: number;
@@ -40,7 +40,12 @@ export interface EvaluationJob {
   readonly seqLen: number;
   /** Changes the speed and nothing else. */
   readonly means?: MeansKernel;
-  /** Once aborted, no further payload is begun. */
+}
+
+/** What to judge, with what. */
+export interface EvaluationJob extends EvaluationSetup {
+  readonly contributions: readonly JudgedPayload[];
+  /** Once aborted, the payload under way is given up and no further one is begun. */
   readonly signal?: AbortSignal;
 }
 
@@ -51,15 +56,54 @@ export interface Evaluation {
   readonly gainAssigned: number;
   /** The same on unassigned sequences: what a payload is rated by. */
   readonly gainUnassigned: number;
+  /** Standard error of `gainUnassigned` as a mean over sequences; its own magnitude where one sequence says nothing of chance. */
+  readonly noise: number;
+  /** The same of `gainAssigned`. */
+  readonly noiseAssigned: number;
   readonly lossAssignedBefore: number;
   readonly lossAssignedAfter: number;
   readonly lossUnassignedBefore: number;
   readonly lossUnassignedAfter: number;
 }
 
-/** The step that a round with `accepted` contributions takes along each of them (rule "mean-all"): outerLr / accepted. */
-export function evaluationStep(outerLr: number, accepted: number): number {
-  return outerLr / Math.max(1, accepted);
+/** Judges payloads one by one, as they come. Nobody else may use the engine meanwhile; its params are θ between two calls. */
+export interface Evaluator {
+  /** Computes the losses at θ of sequences that will be needed. Ends early where `signal` says so. */
+  prepare(sequences: readonly number[], signal?: AbortSignal): Promise<void>;
+  /** Judges a payload; undefined where `signal` said stop before it was through. Rejects with what the engine or the data throw. */
+  evaluate(judged: JudgedPayload, signal?: AbortSignal): Promise<Evaluation | undefined>;
+}
+
+/** The step that a round with `committed` payloads takes along each of them (rule "mean-all"): outerLr / committed. */
+export function evaluationStep(outerLr: number, committed: number): number {
+  return outerLr / Math.max(1, committed);
+}
+
+/** An evaluator at θ, which goes into the engine. */
+export async function openEvaluator(setup: EvaluationSetup): Promise<Evaluator> {
+  const { engine, params } = setup;
+  const before = new Map<number, number>();
+  const prepare = async (sequences: readonly number[], signal?: AbortSignal): Promise<void> => {
+    const wanted = sequences.filter((each) => !before.has(each));
+    await addLosses(before, setup, wanted, signal);
+  };
+  await engine.write("params", params);
+  return {
+    prepare,
+    async evaluate(judged, signal) {
+      const sequences = [...new Set([...judged.assigned, ...judged.unassigned])];
+      await prepare(sequences, signal);
+      if (signal?.aborted) return undefined;
+      const after = new Map<number, number>();
+      try {
+        await moveAlong(setup, judged.contribution);
+        await addLosses(after, setup, sequences, signal);
+      } finally {
+        await engine.write("params", params);
+      }
+      return after.size < sequences.length ? undefined : evaluationOf(judged, before, after);
+    },
+  };
 }
 
 /**
@@ -70,23 +114,13 @@ export async function evaluatePayloads(job: EvaluationJob): Promise<Evaluation[]
   const { engine, params, contributions, signal } = job;
   const held = await engine.read("params");
   assert(held.length === params.length, "the engine holds a model of this size");
-  const before = new Map<number, number>();
   const done: Evaluation[] = [];
   try {
-    await engine.write("params", params);
+    const evaluator = await openEvaluator(job);
     for (const judged of contributions) {
-      if (signal?.aborted) break;
-      const sequences = [...new Set([...judged.assigned, ...judged.unassigned])];
-      await addLosses(
-        before,
-        job,
-        sequences.filter((each) => !before.has(each)),
-      );
-      await moveAlong(job, judged.contribution);
-      const after = new Map<number, number>();
-      await addLosses(after, job, sequences);
-      await engine.write("params", params);
-      done.push(evaluationOf(judged, before, after));
+      const found = await evaluator.evaluate(judged, signal);
+      if (found === undefined) break;
+      done.push(found);
     }
   } finally {
     await engine.write("params", held);
@@ -96,7 +130,7 @@ export async function evaluatePayloads(job: EvaluationJob): Promise<Evaluation[]
 
 /** Puts θ − β · contribution into the engine, rounded as the outer step rounds. */
 async function moveAlong(
-  { engine, params, layout, step, means }: EvaluationJob,
+  { engine, params, layout, step, means }: EvaluationSetup,
   contribution: Contribution,
 ): Promise<void> {
   const settings: ApplySettings = { aggregation: { rule: "mean-all", clip: "none" }, outerLr: step };
@@ -107,14 +141,15 @@ async function moveAlong(
   }
 }
 
-/** Adds the loss of each of `sequences` under the engine's params. A loss that is not finite counts as the largest. */
+/** Adds the loss of each of `sequences` under the engine's params, until told to stop. A loss that is not finite counts as the largest. */
 async function addLosses(
   losses: Map<number, number>,
-  { engine, split, seqLen }: EvaluationJob,
+  { engine, split, seqLen }: EvaluationSetup,
   sequences: readonly number[],
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const rows = engine.options.microBatch;
-  for (let at = 0; at < sequences.length; at += rows) {
+  for (let at = 0; at < sequences.length && !signal?.aborted; at += rows) {
     const some = sequences.slice(at, at + rows);
     const found = await engine.losses(await batchOf(split, some, seqLen));
     some.forEach((sequence, row) => {
@@ -135,6 +170,8 @@ function evaluationOf(
     uid,
     gainAssigned: lossAssignedBefore - lossAssignedAfter,
     gainUnassigned: lossUnassignedBefore - lossUnassignedAfter,
+    noise: noiseOver(unassigned, before, after),
+    noiseAssigned: noiseOver(assigned, before, after),
     lossAssignedBefore,
     lossAssignedAfter,
     lossUnassignedBefore,
@@ -146,4 +183,17 @@ function meanOver(sequences: readonly number[], losses: ReadonlyMap<number, numb
   let sum = 0;
   for (const sequence of sequences) sum += must(losses.get(sequence), "a loss for each sequence");
   return sequences.length === 0 ? 0 : sum / sequences.length;
+}
+
+/** Standard error of the mean gain: √(Σ (g − mean)² / (n − 1) / n). */
+function noiseOver(
+  sequences: readonly number[],
+  before: ReadonlyMap<number, number>,
+  after: ReadonlyMap<number, number>,
+): number {
+  const gains = sequences.map((each) => must(before.get(each), "a loss") - must(after.get(each), "a loss"));
+  const mean = gains.reduce((sum, gain) => sum + gain, 0) / Math.max(1, gains.length);
+  if (gains.length < 2) return Math.abs(mean);
+  const squares = gains.reduce((sum, gain) => sum + (gain - mean) * (gain - mean), 0);
+  return Math.sqrt(squares / (gains.length - 1) / gains.length);
 }

@@ -15,8 +15,11 @@ import type { Store } from "./store.ts";
 
 export { NEWS_BYTES_MAX };
 
-/** What there is news of: a validator's newest checkpoint (the hash of its manifest), its newest report on a round. */
-export const NEWS_KINDS = ["checkpoint", "report"] as const;
+/**
+ * What there is news of: a validator's newest checkpoint (the hash of its manifest), its newest report on a round; a trainer's answer to the newest
+ * challenge of its work.
+ */
+export const NEWS_KINDS = ["checkpoint", "report", "answer"] as const;
 /** A kind of news. */
 export type NewsKind = (typeof NEWS_KINDS)[number];
 
@@ -140,6 +143,12 @@ export async function readNews(store: Store, kind: NewsKind, max: number): Promi
     found.push(...records.filter((record) => record !== undefined).filter((record) => record.kind === kind));
   }
   return found.sort((a, b) => b.round - a.round || (a.account < b.account ? -1 : 1));
+}
+
+/** The newest record of a kind by one account; undefined where there is none, or it does not decode. Rejects with SkeinError("store"). */
+export async function readNewsOf(store: Store, kind: NewsKind, account: string): Promise<NewsRecord | undefined> {
+  const record = await recordAt(store, newsKey({ kind, account }));
+  return record?.kind === kind && record.account === account ? record : undefined;
 }
 
 async function recordAt(store: Store, key: string): Promise<NewsRecord | undefined> {

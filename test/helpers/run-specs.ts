@@ -24,12 +24,14 @@ export const TOY_SPEC: RunSpec = {
     seqLen: 16,
     adamw: { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, clipNorm: 1 },
     schedule: { kind: "cosine", lr: 0.008, warmupSteps: 3, steps: 30, floorLr: 0.0008, annealSteps: 0 },
+    resetMoments: false,
   },
   codec: { chunkSide: 64, k: 64, bits: 2, beta: 0.95 },
   outer: { lr: 1, aggregation: { rule: "mean-all", clip: "median-norm" }, cap: 6, newcomerSlots: 2, delay: 1 },
   timing: { trainBlocks: 4, revealBlocks: 2, voteBlocks: 3 },
   checkpointEvery: 2,
-  score: { sequences: 2, peers: 8, validationSequences: 8 },
+  score: { sequences: 2, unassigned: 4, peers: 8, validationSequences: 8 },
+  audit: { spans: 2, perMille: 100, tolerance: 0 },
 };
 
 /** The toy dataset's manifest, as if it had so many training tokens and such a vocabulary. */
@@ -108,20 +110,43 @@ export const anySpec: fc.Arbitrary<RunSpec> = fc
     timing: fc.record({ trainBlocks: whole(1, 200), revealBlocks: whole(1, 25), voteBlocks: whole(1, 30) }),
     checkpointEvery: whole(1, 1_000_000),
     validationSequences: whole(1, 65_536),
+    audit: fc.record({
+      spans: real(0, 1),
+      perMille: whole(0, 1000),
+      tolerance: real(0, 0.99),
+      resetMoments: fc.boolean(),
+    }),
   })
-  .map(({ names, parts, adamw, uids, work, shares, outer, timing, checkpointEvery, validationSequences }): RunSpec => {
-    const upTo = (share: number, max: number): number => 1 + Math.floor(share * (max - 1));
-    const cap = upTo(shares.cap, uids);
-    const newcomerSlots = Math.floor(shares.newcomers * cap);
-    return {
-      ...{ protocol: 1, name: names.name, model: parts.model, seed: names.seed, genesisRoot: names.genesisRoot },
-      ...{ data: { manifest: names.manifest, tokenizer: names.tokenizer }, uids },
-      ...{ inner: { ...work, adamw, schedule: parts.schedule }, codec: parts.codec },
-      ...{ outer: { ...outer, aggregation: parts.aggregation, cap, newcomerSlots }, timing, checkpointEvery },
-      score: {
-        sequences: upTo(shares.sequences, Math.min(4096, work.steps * work.batch)),
-        peers: upTo(shares.peers, uids),
-        validationSequences,
-      },
-    };
-  });
+  .map(
+    ({
+      names,
+      parts,
+      adamw,
+      uids,
+      work,
+      shares,
+      outer,
+      timing,
+      checkpointEvery,
+      validationSequences,
+      audit,
+    }): RunSpec => {
+      const { resetMoments, perMille, tolerance } = audit;
+      const upTo = (share: number, max: number): number => 1 + Math.floor(share * (max - 1));
+      const cap = upTo(shares.cap, uids);
+      const newcomerSlots = Math.floor(shares.newcomers * cap);
+      return {
+        ...{ protocol: 1, name: names.name, model: parts.model, seed: names.seed, genesisRoot: names.genesisRoot },
+        ...{ data: { manifest: names.manifest, tokenizer: names.tokenizer }, uids },
+        ...{ inner: { ...work, adamw, schedule: parts.schedule, resetMoments }, codec: parts.codec },
+        ...{ outer: { ...outer, aggregation: parts.aggregation, cap, newcomerSlots }, timing, checkpointEvery },
+        score: {
+          sequences: upTo(shares.sequences, Math.min(4096, work.steps * work.batch)),
+          unassigned: upTo(shares.sequences, 4096),
+          peers: upTo(shares.peers, uids),
+          validationSequences,
+        },
+        audit: { spans: upTo(audit.spans, Math.min(work.steps, 64)), perMille, tolerance },
+      };
+    },
+  );

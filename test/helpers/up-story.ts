@@ -52,6 +52,10 @@ export function story(rounds: number, trainers = 4): Told[] {
       say(name, "vote", { round, uids, missing: [], root: ROOT, block: 1 });
       say(name, "validation", { round, loss: 4 + 3.625 * 0.93 ** round, root: ROOT, judged: uids.length });
     }
+    for (const name of trainerNames) {
+      const uid = names.indexOf(name) - 2;
+      say(name, "standing", { round, uid, weight: Math.min(1, (round + 1) / 8), trouble: null });
+    }
     timeMs += 2000;
     for (const name of names.slice(2)) {
       say(name, "applied", { round, uids, accepted: uids, bytes: 31_234 * uids.length, root: `${round}${ROOT}` });

@@ -137,6 +137,11 @@ function desync(state: State, { stateRoot }: RoundDecision): SkeinError {
   });
 }
 
+/** The uids that a decision selects, in order. */
+export function selectedBy({ spec }: Node, { accepted, incentives, seed }: RoundDecision): number[] {
+  return selectContributors(candidatesOf(accepted, incentives), exchangeSettings(spec), fromHex(seed));
+}
+
 interface Selected {
   readonly uid: number;
   readonly hash: Hash;
@@ -155,11 +160,10 @@ async function payloadsOf(
   decision: RoundDecision,
   detour: Ways["detour"],
 ): Promise<Selected[] | State> {
-  const { spec, chain, runId, log } = node;
+  const { chain, runId, log } = node;
   const { round } = state;
   const candidates = candidatesOf(decision.accepted, decision.incentives);
-  const settings = exchangeSettings(spec);
-  const chosen = selectContributors(candidates, settings, fromHex(decision.seed));
+  const chosen = selectedBy(node, decision);
   if (chosen.length === 0) return [];
   const commits = new Map((await chain.commits(runId, round)).map((commit) => [commit.uid, commit]));
   const out: Selected[] = [];

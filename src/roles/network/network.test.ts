@@ -9,6 +9,7 @@ import type { LogEvent } from "../../base/log/log.ts";
 import { seededRandom } from "../../base/random.ts";
 import { roundBlocks, roundStart } from "../../chain/rounds.ts";
 import { roundsOf } from "../../run/rules.ts";
+import { decodeReport, isReportFault, type Report } from "../../score/report.ts";
 import { blobKey } from "../../store/blobs.ts";
 import { memoryStore } from "../../store/memory.ts";
 import type { Store } from "../../store/store.ts";
@@ -35,14 +36,14 @@ const all = (network: Network, trainers: readonly string[], validators: readonly
 
 describe("a network", () => {
   it.each([0, 1] as const)("learns, and all agree to the bit (delay %s)", async (delay) => {
-    const network = await toyNetwork({ spec: toySpec({ outer: { delay } }) });
+    const network = await toyNetwork({ spec: longer(14, { outer: { delay } }) });
     const nodes = all(network, ["t1", "t2", "t3"]);
     const ends = await network.during(Promise.all(nodes));
     expect(new Set(ends.map(({ state }) => named(state))).size).toBe(1);
     expect(ends[0]?.state.round).toBe(roundsOf(network.spec));
-    expect(ends.map((end) => ("payloads" in end ? end.payloads : end.votes))).toEqual([10, 10, 10, 10, 10]);
+    expect(ends.map((end) => ("payloads" in end ? end.payloads : end.votes))).toEqual([14, 14, 14, 14, 14]);
     const losses = lossesOf(must(nodes.at(-1), "a validator").log);
-    expect(losses.length).toBe(10);
+    expect(losses.length).toBe(14);
     expect(losses.at(-1)).toBeLessThan((losses[0] as number) - 0.8);
     const { neurons } = await network.twin.metagraph(1);
     const paid = neurons.filter(({ incentive }) => incentive > 0).map(({ uid }) => uid);
@@ -76,6 +77,10 @@ describe("a network", () => {
     const outcomes = kinds(must(nodes[0], "t1").log, "outcome").map(({ fields }) => fields["applied"]);
     expect(outcomes[4]).toBe(false);
     expect(outcomes.filter(Boolean).length).toBe(9);
+    for (const { round, suspended, standings } of await reportsIn(network.shared)) {
+      expect(suspended).toBe(round === 4);
+      expect(standings.map(({ effort }) => effort > 0.15)).toEqual([true, true]);
+    }
   });
 
   it("makes every round a null round where nobody validates", async () => {
@@ -117,6 +122,17 @@ async function unreliable({ shared, twin }: Network, away: (block: number) => bo
       return shared.delete(key);
     },
   };
+}
+
+/** All reports that validators have published. */
+async function reportsIn(shared: Store): Promise<Report[]> {
+  const reports = [];
+  for (const key of await shared.list("blobs/")) {
+    const report = decodeReport(must(await shared.get(key), "a blob"));
+    if (!isReportFault(report)) reports.push(report);
+  }
+  expect(reports.length).toBeGreaterThan(0);
+  return reports;
 }
 
 describe("a payload that is lost after the votes", () => {

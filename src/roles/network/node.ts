@@ -2,6 +2,7 @@
  * What every node of a run stands on, whatever it does: the run's document, the chain, the stores, a key, a log. All waiting is for blocks; the
  * clock only measures how long work takes.
  */
+import { AssertionError } from "../../base/assert.ts";
 import { concatBytes, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { SkeinError } from "../../base/errors.ts";
@@ -112,13 +113,59 @@ export function reached(node: Node, round: number, phase: "train" | "reveal" | "
 }
 
 /** What the round's data are dealt by: the hash of the first block of the round that its params are those of. Nobody knew it before. */
-export async function roundSeed(node: Node, round: number): Promise<string> {
-  const block = roundStart(node.record, baseRound(node.spec, round));
-  const hash = await node.chain.blockHash(block);
+export function roundSeed(node: Node, round: number): Promise<Hash> {
+  return blockHash(node, roundStart(node.record, baseRound(node.spec, round)));
+}
+
+/** The hash of a block of the last 256. Throws SkeinError("chain") where the node has it no more, or not yet. */
+export async function blockHash({ chain }: Node, block: number): Promise<Hash> {
+  const hash = await chain.blockHash(block);
   if (hash !== undefined) return hash;
   throw new SkeinError("chain", `the node has no block ${block} any more, or not yet`, {
     remedy: "ask another node of this chain: --rpc",
   });
+}
+
+/** Does work that is told when `block` has come; it ends soon then. Throws SkeinError("interrupted") where the node was asked to stop. */
+export async function until<T>(node: Node, block: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const [over, done] = [new AbortController(), new AbortController()];
+  const signal = node.signal ? AbortSignal.any([node.signal, over.signal]) : over.signal;
+  const watch = node.chain.waitForBlock(block, done.signal).then(
+    () => over.abort(),
+    () => undefined, // done, or the chain is away: others will say so
+  );
+  try {
+    const result = await work(signal);
+    if (stopped(node)) throw new SkeinError("interrupted", "stopped in a round");
+    return result;
+  } finally {
+    done.abort();
+    await watch;
+  }
+}
+
+/** What `work` gives; undefined as soon as `signal` says stop. What the work still does then, nobody waits for; but a mistake of ours is heard. */
+export async function orStopped<T>(signal: AbortSignal, work: Promise<T>): Promise<T | undefined> {
+  const stop = new Promise<undefined>((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+  const unlessStopped = work.catch((thrown: unknown) => {
+    if (!signal.aborted) throw thrown;
+    if (thrown instanceof AssertionError) void Promise.reject(thrown); // nobody's to handle: it ends the process
+    return undefined;
+  });
+  return Promise.race([stop, unlessStopped]);
+}
+
+/** Does what nobody must wait for: where the store is away, the round goes on without it. */
+export async function attempt({ log }: Node, what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    if (!(thrown instanceof SkeinError) || thrown.code !== "store") throw thrown;
+    log.event("store-trouble", { what, why: thrown.message });
+  }
 }
 
 /** The uid of a hotkey in the run's subnet, now. */

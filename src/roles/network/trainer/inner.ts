@@ -7,7 +7,7 @@ import { SkeinError } from "../../../base/errors.ts";
 import { sha256Stream } from "../../../base/hash.ts";
 import type { Head } from "../../../chain/chain.ts";
 import { roundStart } from "../../../chain/rounds.ts";
-import type { Engine } from "../../../engine/engine.ts";
+import type { Batch, Engine, StepResult } from "../../../engine/engine.ts";
 import { batchOf } from "../../../evaluate/validation.ts";
 import { pseudoGradient } from "../../../optim/outer.ts";
 import { learningRateAt } from "../../../run/rules.ts";
@@ -15,8 +15,10 @@ import { REJECTED_STEPS_MAX } from "../../solo.ts";
 import { rootOf } from "../follower.ts";
 import { type ActingNode, roundSeed, stopped, uidOf } from "../node.ts";
 import type { Following } from "../sync.ts";
+import { type DataNode, type Dealt, stepBatch } from "../work.ts";
 import type { BlockPace, Fit } from "./fit.ts";
-import { type Memory, takeMoments } from "./memory.ts";
+import { giveMoments, type Memory, type Moments, takeMoments } from "./memory.ts";
+import { type Recorder, recorder } from "./record.ts";
 import type { Tamper } from "./tamper.ts";
 import type { Work } from "./work.ts";
 
@@ -42,6 +44,8 @@ export interface Trainer extends TrainerOptions {
   readonly pace: BlockPace;
   /** Uploads under way. */
   revealing: Promise<void>;
+  /** Answers to challenges under way: they may take until the next payload is revealed, which must not wait for them. */
+  answering: Promise<void>;
   payloads: number;
   /** Whether another process was seen to commit with this hotkey. */
   rivalled: boolean;
@@ -63,36 +67,67 @@ export async function innerSteps(trainer: Trainer, round: number): Promise<Work 
   const { spec, clock, log } = node;
   if (memory.pending?.round === round) return undefined; // made before a restart
   const uid = await seat(trainer);
-  const { steps, seqLen, adamw } = spec.inner;
+  const { steps, seqLen } = spec.inner;
   const seed = await roundSeed(node, round);
   const { params } = following.state;
-  await engine.write("params", params);
+  const baseRoot = rootOf(following.state);
   const batch = await batchFor(trainer, round);
+  const record = spec.audit.perMille > 0 ? recorder(node, engine, { round, baseRoot, from: memory.link }) : undefined;
   const data = sha256Stream();
   const startMs = clock.monotonic();
   let [lossSum, rejected] = [0, 0];
-  for (let step = 0; step < steps; step++) {
-    const slots = Array.from({ length: batch }, (_, slot) => node.assigned.at(round, uid, step, slot, seed).sequence);
-    const rows = await batchOf(node.dataset.split("train"), slots, seqLen);
-    data.update(bytesOf(rows.tokens));
-    const { loss, applied } = await engine.trainStep(rows, { ...adamw, lr: learningRateAt(spec, round, step) });
-    lossSum += loss;
-    rejected = applied ? 0 : rejected + 1;
-    if (rejected === REJECTED_STEPS_MAX) throw divergence(round);
-    log.event("step", { round, step: step + 1, steps, loss: Number.isFinite(loss) ? loss : null });
-    if (await tooLate(trainer, round)) {
+  const isDone = await takeSteps(trainer, { round, uid, batch, seed }, { params, ...memory.moments }, record, {
+    before: (rows) => void data.update(bytesOf(rows.tokens)),
+    async after(step, { loss, applied }) {
+      lossSum += loss;
+      rejected = applied ? 0 : rejected + 1;
+      if (rejected === REJECTED_STEPS_MAX) throw divergence(round);
+      log.event("step", { round, step: step + 1, steps, loss: Number.isFinite(loss) ? loss : null });
+      if (!(await tooLate(trainer, round))) return true;
       fit.took((step + 1) * batch, clock.monotonic() - startMs);
       log.event("late", { round, step: step + 1, steps, batch });
-      return undefined;
-    }
+      return false;
+    },
+  });
+  if (!isDone) {
+    await record?.drop();
+    return undefined;
   }
   const trainMs = clock.monotonic() - startMs;
   fit.took(steps * batch, trainMs);
-  await takeMoments(engine, memory);
+  if (!spec.inner.resetMoments) await takeMoments(engine, memory);
   const delta = pseudoGradient(params, await engine.read("params"));
-  const tokens = steps * batch * seqLen;
-  const baseRoot = rootOf(following.state);
-  return { round, uid, baseRoot, delta, tokens, dataDigest: data.digest(), loss: lossSum / steps, trainMs };
+  const [tokens, loss] = [steps * batch * seqLen, lossSum / steps];
+  return { round, uid, baseRoot, delta, tokens, dataDigest: data.digest(), loss, trainMs, recorder: record };
+}
+
+/** Hears of each step. */
+interface StepWatch {
+  before?(rows: Batch): void;
+  /** Says whether to go on. */
+  after?(step: number, result: StepResult): Promise<boolean>;
+}
+
+/** A round's steps, from the given params and moments, written down by `record`; false where `watch` ended them. */
+export async function takeSteps(
+  { node, engine }: { readonly node: DataNode; readonly engine: Engine },
+  dealt: Dealt,
+  from: Moments & { readonly params: Float32Array },
+  record: Recorder | undefined,
+  watch: StepWatch = {},
+): Promise<boolean> {
+  const { steps, adamw } = node.spec.inner;
+  await engine.write("params", from.params);
+  await giveMoments(engine, from); // never what is in the engine: a round that came too late has left its own
+  for (let step = 0; step < steps; step++) {
+    await record?.before(step);
+    const rows = await stepBatch(node, dealt, step);
+    watch.before?.(rows);
+    const result = await engine.trainStep(rows, { ...adamw, lr: learningRateAt(node.spec, dealt.round, step) });
+    if ((await watch.after?.(step, result)) === false) return false;
+  }
+  await record?.before(steps);
+  return true;
 }
 
 /** The hotkey's uid, which it gets where it has none. */

@@ -2,14 +2,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { toyNetwork } from "../../../../test/helpers/network.ts";
+import { must } from "../../../base/assert.ts";
 import { SkeinError } from "../../../base/errors.ts";
 import { paramCount } from "../../../engine/shape.ts";
 import { stateRoot } from "../../../round/state-root.ts";
 import { memoryStore } from "../../../store/memory.ts";
 import { type ActingNode, acting } from "../node.ts";
-import { loadTrainer, newMemory, saveTrainer, settle } from "./memory.ts";
+import { loadTrainer, newMemory, promised, saveTrainer, settle } from "./memory.ts";
 
 const KEY = "trainer.safetensors";
+const leaves = Array.from({ length: 6 }, (_, i) => new Uint8Array(32).fill(i)); // as many as the tiny run's two spans have
 
 async function saved(): Promise<{ node: ActingNode; bytes: Uint8Array }> {
   const network = await toyNetwork();
@@ -17,10 +19,13 @@ async function saved(): Promise<{ node: ActingNode; bytes: Uint8Array }> {
   const params = Float32Array.from({ length: paramCount(node.spec.model) }, (_, i) => i / 7);
   const memory = newMemory(params.length);
   memory.residual.fill(1);
-  memory.next.fill(2);
-  memory.m.fill(3);
-  memory.optimizerSteps = 12;
-  memory.pending = { round: 4, uid: 2, hash: `0x${"ab".repeat(32)}` };
+  memory.next.residual.fill(2);
+  memory.moments.m.fill(3);
+  memory.moments = { ...memory.moments, steps: 12 };
+  memory.next.moments.v.fill(4);
+  memory.next.moments = { ...memory.next.moments, steps: 16 };
+  memory.link = { round: 2, hash: `0x${"cd".repeat(32)}`, leaves };
+  memory.pending = { ...memory.link, round: 4, uid: 2, batch: 8, hash: `0x${"ab".repeat(32)}` };
   await saveTrainer(node, { round: 4, params, roots: new Map([[4, stateRoot(params)]]) }, memory);
   return { node, bytes: (await node.local.get(KEY)) as Uint8Array };
 }
@@ -31,9 +36,11 @@ describe("a trainer's file", () => {
     const loaded = await loadTrainer(node);
     expect(loaded?.state.round).toBe(4);
     expect(loaded?.state.params[7]).toBe(1);
-    expect(loaded?.memory.pending).toEqual({ round: 4, uid: 2, hash: `0x${"ab".repeat(32)}` });
-    expect([loaded?.memory.residual[0], loaded?.memory.next[0], loaded?.memory.m[9]]).toEqual([1, 2, 3]);
-    expect(loaded?.memory.optimizerSteps).toBe(12);
+    const { pending, link, residual, next, moments } = must(loaded, "what was saved").memory;
+    expect(link).toEqual({ round: 2, hash: `0x${"cd".repeat(32)}`, leaves });
+    expect(pending).toEqual({ round: 4, uid: 2, batch: 8, hash: `0x${"ab".repeat(32)}`, leaves });
+    expect([residual[0], next.residual[0], moments.m[9], next.moments.v[5]]).toEqual([1, 2, 3, 4]);
+    expect([moments.steps, next.moments.steps]).toEqual([12, 16]);
   });
 
   it("is refused where it is another hotkey's", async () => {
@@ -62,6 +69,15 @@ describe("a trainer's file", () => {
   });
 });
 
+const withPending = () => {
+  const memory = newMemory(1);
+  memory.residual[0] = 1;
+  memory.next.residual[0] = 2;
+  memory.next.moments.m[0] = 3;
+  memory.pending = { round: 3, uid: 0, batch: 1, hash: "0xaa", leaves };
+  return memory;
+};
+
 describe("error feedback", () => {
   const applied = (round: number, hashes: readonly `0x${string}`[]) => ({
     round,
@@ -70,13 +86,6 @@ describe("error feedback", () => {
     accepted: [],
     bytes: 0,
   });
-  const withPending = () => {
-    const memory = newMemory(1);
-    memory.residual[0] = 1;
-    memory.next[0] = 2;
-    memory.pending = { round: 3, uid: 0, hash: "0xaa" };
-    return memory;
-  };
 
   it("moves on where the payload was applied, and stays where it was not", () => {
     const yes = withPending();
@@ -93,5 +102,17 @@ describe("error feedback", () => {
     expect(memory.pending).toBeDefined();
     settle(memory, applied(4, ["0xaa"]));
     expect([memory.residual[0], memory.pending]).toEqual([1, undefined]);
+  });
+});
+
+describe("moments", () => {
+  it("move on where the payload is promised, and say what they went on from", () => {
+    const memory = withPending();
+    expect(promised(memory)).toBeUndefined();
+    expect(memory.moments.m[0]).toBe(3);
+    expect(memory.link).toEqual({ round: 3, hash: "0xaa", leaves });
+    memory.pending = { round: 4, uid: 0, batch: 1, hash: "0xbb", leaves };
+    expect(promised(memory)?.round).toBe(3);
+    expect(memory.moments.m[0]).toBe(0);
   });
 });

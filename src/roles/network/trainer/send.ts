@@ -9,19 +9,24 @@ import { roundStart } from "../../../chain/rounds.ts";
 import { encodeBody } from "../../../codec/body.ts";
 import { compressor } from "../../../codec/feedback.ts";
 import { signedPayload, unsignedPayload } from "../../../round/payload.ts";
+import { workCommitment as commitmentOver } from "../../../score/audit/commitment.ts";
 import { blobKey, putBlob } from "../../../store/blobs.ts";
 import { type ActingNode, chainHash, reached } from "../node.ts";
+import { answerChallenge, sendAnswers } from "./answer.ts";
 import type { Trainer } from "./inner.ts";
-import { type Pending, saveTrainer } from "./memory.ts";
+import { type Pending, promised, saveTrainer } from "./memory.ts";
+import type { WorkRecord } from "./record.ts";
 import type { Work } from "./work.ts";
 
 /** Compresses and signs the work, keeps it, promises it on chain, and uploads it when the time has come. */
 export async function send(trainer: Trainer, work: Work): Promise<void> {
   const { node, memory, following } = trainer;
   const { round, uid } = work;
-  const bytes = await payloadOf(trainer, work);
+  const { bytes, record } = await payloadOf(trainer, work);
   const hash = chainHash(sha256(bytes));
-  memory.pending = { round, uid, hash };
+  const { steps, seqLen } = node.spec.inner;
+  const batch = work.tokens / (steps * seqLen);
+  memory.pending = { round, uid, hash, batch, leaves: record?.leaves ?? [] };
   await putBlob(node.local, bytes);
   await saveTrainer(node, following.state, memory);
   const { tokens, loss, trainMs } = work;
@@ -34,30 +39,53 @@ export async function send(trainer: Trainer, work: Work): Promise<void> {
     loss,
     trainMs: Math.round(trainMs),
   });
-  await promise(trainer, memory.pending);
+  await promise(trainer, memory.pending, record);
 }
 
-async function payloadOf({ node, memory, tamper }: Trainer, work: Work): Promise<Uint8Array> {
+async function payloadOf(
+  { node, memory, tamper }: Trainer,
+  work: Work,
+): Promise<{ readonly bytes: Uint8Array; readonly record: WorkRecord | undefined }> {
   const { round, uid, baseRoot, delta, tokens, dataDigest } = (await tamper?.work?.(work)) ?? work;
   const { compress } = compressor(node.spec.codec);
-  memory.next.set(memory.residual);
+  const after = memory.next.residual;
+  after.set(memory.residual);
   const compressed = node.layout.map(({ dims, offset, length }) =>
-    compress(dims, delta.subarray(offset, offset + length), memory.next.subarray(offset, offset + length)),
+    compress(dims, delta.subarray(offset, offset + length), after.subarray(offset, offset + length)),
   );
   const sent = (await tamper?.sent?.(compressed, round)) ?? compressed;
-  const workCommitment = new Uint8Array(32);
+  const record = await work.recorder?.finish(memory.residual, after);
+  const workCommitment = record ? commitmentOver(record.leaves) : new Uint8Array(32);
   const header = { runHash: node.runHash, round, uid, baseRoot, tokens, dataDigest, workCommitment };
   const unsigned = unsignedPayload(tamper?.header?.(header) ?? header, encodeBody(sent, node.body), node.body);
   const bytes = signedPayload(unsigned, await node.signer.sign(sha256(unsigned)));
-  return (await tamper?.bytes?.(bytes, round)) ?? bytes;
+  return { bytes: (await tamper?.bytes?.(bytes, round)) ?? bytes, record };
 }
 
-/** Commits a payload and reveals it in the background. Where its time is over, nothing happens: the round counts without it. */
-export async function promise(trainer: Trainer, pending: Pending): Promise<void> {
-  if (!(await committed(trainer, pending))) return;
+/** Commits a payload, reveals it in the background and answers for it. Where its time is over, nothing happens: the round counts without it. */
+export async function promise(trainer: Trainer, pending: Pending, record: WorkRecord | undefined): Promise<void> {
+  const { memory } = trainer;
+  if (!(await committed(trainer, pending))) {
+    memory.pending = undefined; // what was not promised has left no trace
+    await record?.drop();
+    return;
+  }
+  promised(memory);
   trainer.payloads += 1;
-  const before = trainer.revealing;
-  trainer.revealing = before.then(() => reveal(trainer, pending));
+  revealLater(trainer, pending);
+  answerLater(trainer, pending, record);
+}
+
+/** Reveals in the background a payload that stands on chain. */
+export function revealLater(trainer: Trainer, pending: Pending): void {
+  trainer.revealing = trainer.revealing.then(() => reveal(trainer, pending));
+}
+
+/** Answers in the background for a payload that stands on chain: after it was revealed, and without being waited for by the next one. */
+export function answerLater(trainer: Trainer, pending: Pending, record: WorkRecord | undefined): void {
+  if (record === undefined) return;
+  const before = Promise.all([trainer.answering, trainer.revealing]);
+  trainer.answering = before.then(() => answer(trainer, pending, record));
 }
 
 async function committed(trainer: Trainer, { round, uid, hash }: Pending): Promise<boolean> {
@@ -99,6 +127,24 @@ async function reveal(trainer: Trainer, { round, uid, hash }: Pending): Promise<
     node.log.event("reveal", { round, uid, bytes: bytes.length });
   } catch (thrown) {
     node.log.event("reveal-failed", { round, uid, why: messageOf(thrown) });
+  }
+}
+
+/** Uploads answers in the background that were made before a restart. */
+export function sendAnswersLater(trainer: Trainer): void {
+  const { node } = trainer;
+  const failed = (thrown: unknown): void => node.log.event("answer-failed", { why: messageOf(thrown) });
+  trainer.answering = sendAnswers(node).catch(failed);
+}
+
+/** Answers what a payload is challenged for. A trainer that is asked to stop still does this. */
+async function answer({ node }: Trainer, pending: Pending, record: WorkRecord): Promise<void> {
+  const { signal: _signal, ...patient } = node;
+  try {
+    await reached(patient, pending.round, "reveal");
+    await answerChallenge(patient, pending, record);
+  } catch (thrown) {
+    node.log.event("answer-failed", { round: pending.round, uid: pending.uid, why: messageOf(thrown) });
   }
 }
 

@@ -6,15 +6,21 @@
  * There is nobody to ask and nobody to wait for but the chain's blocks. Killed anywhere it goes on: what is promised on chain lies on the disk
  * first.
  */
+import { SkeinError } from "../../../base/errors.ts";
+import type { Engine } from "../../../engine/engine.ts";
 import { paramCount } from "../../../engine/shape.ts";
 import { baseRound, roundsOf } from "../../../run/rules.ts";
-import type { State } from "../follower.ts";
-import { stopped, whereNow } from "../node.ts";
+import { workClass } from "../../../score/audit/commitment.ts";
+import { rootOf, type State } from "../follower.ts";
+import { type ActingNode, reached, roundSeed, stopped, whereNow } from "../node.ts";
 import { type Following, follow, startingState, tellStart } from "../sync.ts";
+import { answerDeadline } from "../work.ts";
+import { challengeOf } from "./answer.ts";
 import { newBlockPace, newFit } from "./fit.ts";
-import { innerSteps, probe, sawHead, type Trainer, type TrainerOptions } from "./inner.ts";
-import { giveMoments, loadTrainer, newMemory, settle } from "./memory.ts";
-import { promise, send } from "./send.ts";
+import { innerSteps, probe, sawHead, type Trainer, type TrainerOptions, takeSteps } from "./inner.ts";
+import { type Link, loadTrainer, newMemory, type Pending, promised, settle } from "./memory.ts";
+import { forgetStates, recorder, reopenedRecord } from "./record.ts";
+import { answerLater, promise, revealLater, send, sendAnswersLater } from "./send.ts";
 
 export type { TrainerOptions } from "./inner.ts";
 
@@ -44,16 +50,16 @@ export async function runTrainer(options: TrainerOptions): Promise<TrainerEnd> {
       if (work) await send(trainer, work);
     }
     await follow(following, rounds);
-    await trainer.revealing;
   } catch (thrown) {
     if (!stopped(node)) throw thrown;
-    await trainer.revealing;
   }
+  await Promise.all([trainer.revealing, trainer.answering]);
   return { state: following.state, payloads: trainer.payloads, stopped: stopped(node) };
 }
 
 async function openTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { node, replay = false } = options;
+  const { node, engine, replay = false } = options;
+  checkClass(node, engine);
   const saved = await loadTrainer(node);
   const memory = saved?.memory ?? newMemory(paramCount(node.spec.model));
   const start = await startingState(node, { saved: saved?.state, replay });
@@ -82,10 +88,10 @@ async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     fit,
     pace,
     revealing: Promise.resolve(),
+    answering: Promise.resolve(),
     payloads: 0,
     rivalled: false,
   };
-  await giveMoments(options.engine, memory);
   await probe(trainer);
   return trainer;
 }
@@ -102,13 +108,54 @@ async function nextRound(trainer: Trainer, least: number): Promise<number> {
   return Math.max(first, enough ? now.round : now.round + 1);
 }
 
-/** A payload from before a restart: what was promised is kept. */
+/** Whoever cannot prove its work could only lose by taking part. */
+function checkClass({ spec }: ActingNode, engine: Engine): void {
+  const { perMille, tolerance } = spec.audit;
+  if (perMille === 0 || tolerance > 0 || workClass(engine) !== "tolerant") return;
+  const message = "this run admits only engines that compute the same bits everywhere, so that work can be replayed";
+  throw new SkeinError("config", message, {
+    details: `${engine.name} (${engine.backend}) does not`,
+    remedy: "take the exact engine",
+  });
+}
+
+/** A payload from before a restart: what was promised is kept, and answered for. */
 async function finishPending(trainer: Trainer): Promise<void> {
   const { node, memory, following } = trainer;
-  const { pending } = memory;
+  const { pending, link } = memory;
+  await forgetStates(node, pending?.round);
+  sendAnswersLater(trainer);
   if (pending === undefined) return;
-  const now = await whereNow(node);
-  if (now === undefined || now.round > pending.round || following.state.round > pending.round) return;
-  node.log.event("resume", { round: pending.round, hash: pending.hash.slice(2) });
-  await promise(trainer, pending);
+  const { round, hash } = pending;
+  const commits = await node.chain.commits(node.runId, round);
+  if (commits.some(({ payloadHash }) => payloadHash === hash)) {
+    promised(memory);
+    revealLater(trainer, pending);
+  } else {
+    const now = await whereNow(node);
+    const isOver = now === undefined || now.round > round || following.state.round > round;
+    if (!isOver) node.log.event("resume", { round, hash: hash.slice(2) });
+    if (isOver) memory.pending = undefined;
+    else await promise(trainer, pending, undefined);
+  }
+  if (memory.pending !== undefined) await answerAgain(trainer, pending, link);
+}
+
+/** Answers for a payload from before a restart, which `from` came before: from what is in the folder, else by doing its steps again. */
+async function answerAgain(trainer: Trainer, pending: Pending, from: Link | undefined): Promise<void> {
+  const { node, engine, memory, following } = trainer;
+  const { round, uid, batch, leaves } = pending;
+  const { block } = await node.chain.head();
+  if (leaves.length === 0 || block >= answerDeadline(node, round)) return;
+  await reached(node, round, "reveal"); // there is nothing else to do in this round
+  if ((await challengeOf(node, pending)) === undefined) return;
+  const kept = await reopenedRecord(node, round, leaves, from);
+  if (kept !== undefined) return answerLater(trainer, pending, kept);
+  if (!engine.deterministic || following.state.round !== baseRound(node.spec, round)) return;
+  node.log.event("again", { round, uid });
+  const seed = await roundSeed(node, round);
+  const record = recorder(node, engine, { round, baseRoot: rootOf(following.state), from });
+  const before = memory.next.moments; // they changed places when the payload was promised
+  await takeSteps(trainer, { round, uid, batch, seed }, { params: following.state.params, ...before }, record);
+  answerLater(trainer, pending, await record.finish(memory.residual, memory.next.residual));
 }

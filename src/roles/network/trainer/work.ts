@@ -1,4 +1,5 @@
 /** What a peer did in a round. */
+import type { Recorder } from "./record.ts";
 
 /** What the inner steps of a round came to. */
 export interface Work {
@@ -12,4 +13,6 @@ export interface Work {
   /** Mean over the steps, nats a token. */
   readonly loss: number;
   readonly trainMs: number;
+  /** The record of the steps, to be ended when the work is compressed; undefined where the run challenges nobody. */
+  readonly recorder: Recorder | undefined;
 }

@@ -1,51 +1,119 @@
-/** What the peers of a round have sent: fetched from whoever has it, decoded as a stranger's bytes, before the votes close. */
+/**
+ * What the peers of a round have sent: fetched from whoever has it, decoded as a stranger's bytes, and checked for what needs no model, before the votes
+ * close.
+ */
+import { equalBytes } from "../../../base/bytes.ts";
+import { messageOf, SkeinError } from "../../../base/errors.ts";
 import type { RoundCommit } from "../../../chain/chain.ts";
 import { roundStart } from "../../../chain/rounds.ts";
 import { isFault, type Payload } from "../../../round/payload.ts";
-import { putBlob } from "../../../store/blobs.ts";
+import { dealtDigest, type FieldFault } from "../../../score/field.ts";
+import { batchTrained } from "../../../score/samples.ts";
+import { blobKey, putBlob } from "../../../store/blobs.ts";
 import { committedBlob, decodeCommitted, type State } from "../follower.ts";
 import type { Node } from "../node.ts";
+import type { Docket } from "./docket.ts";
 
-/** What was found of one commit. */
-export interface Found {
+/** What came of one commit. */
+export interface Received {
   readonly commit: RoundCommit;
   readonly bytes: number;
-  readonly payload: Payload | undefined;
-  /** Why there is no payload. */
-  readonly fault: string | undefined;
+  /** What is wrong with it, as far as it can be told by itself. */
+  readonly fault: string | null;
+  /** Sequences of each step that it says it trained on; 0 with a fault. */
+  readonly batch: number;
+  /** Looked for while payloads were to be revealed, and not there before the votes were open. */
+  readonly late: boolean;
 }
 
-/**
- * What the peers of this round have sent, as far as it is there: looked for from the first reveal block on, until everything is found or the
- * last block is near in which a vote still counts.
- */
-export async function collect(node: Node, state: State): Promise<readonly Found[]> {
-  const { chain, runId, record, signal, log } = node;
-  const { round } = state;
-  const commits = await chain.commits(runId, round);
-  const found = new Map<number, Found>();
-  const voteFrom = roundStart(record, round, "vote");
-  const lastCall = Math.max(voteFrom, roundStart(record, round + 1) - 2);
+/** Told of each payload once; it comes where there is no fault. */
+export type OnReceived = (received: Received, payload: Payload | undefined) => void;
+
+/** Fault of a payload by a uid that the run deals no data to. */
+const NO_DATA = "no data for this uid";
+
+/** Looks for the payloads of a docket from block to block, until everything is there; rejects with SkeinError("interrupted") when `signal` says so. */
+export async function collect(
+  node: Node,
+  state: State,
+  docket: Docket,
+  onReceived: OnReceived,
+  signal: AbortSignal,
+): Promise<void> {
+  const { chain, record, log } = node;
+  const votesOpen = roundStart(record, docket.round, "vote");
+  const open = new Set(docket.commits);
+  const wanted = new Set<RoundCommit>();
   for (let { block } = await chain.head(); ; ) {
-    for (const commit of commits) {
-      if (found.has(commit.uid)) continue;
-      const looked = await look(node, state, commit);
-      if (looked === undefined) continue;
-      found.set(commit.uid, looked);
-      log.event("received", { round, uid: commit.uid, bytes: looked.bytes, fault: looked.fault ?? null });
+    for (const commit of open) {
+      const bytes = await committedBlob(node, commit.payloadHash);
+      if (bytes === undefined) {
+        if (block < votesOpen) wanted.add(commit);
+        continue;
+      }
+      await putBlob(node.local, bytes); // from now on this validator has it, whatever becomes of the others
+      const late = block >= votesOpen && wanted.has(commit);
+      const { received, payload } = await examine(node, state, docket, { commit, bytes, late });
+      if (signal.aborted) return;
+      open.delete(commit);
+      log.event("received", { round: docket.round, uid: commit.uid, bytes: bytes.length, fault: received.fault });
+      onReceived(received, payload);
     }
-    if (block >= voteFrom && (found.size === commits.length || block >= lastCall)) break;
-    const next = found.size === commits.length ? voteFrom : block + 1;
-    ({ block } = await chain.waitForBlock(next, signal));
+    if (open.size === 0) return;
+    ({ block } = await chain.waitForBlock(block + 1, signal));
   }
-  return commits.map((commit) => found.get(commit.uid) ?? { commit, bytes: 0, payload: undefined, fault: "missing" });
 }
 
-async function look(node: Node, state: State, commit: RoundCommit): Promise<Found | undefined> {
-  const bytes = await committedBlob(node, commit.payloadHash);
-  if (bytes === undefined) return undefined;
-  await putBlob(node.local, bytes); // from now on this validator has it, whatever becomes of the others
+/** A payload as it came. */
+interface Arrival {
+  readonly commit: RoundCommit;
+  readonly bytes: Uint8Array;
+  readonly late: boolean;
+}
+
+interface Examined {
+  readonly received: Received;
+  readonly payload: Payload | undefined;
+}
+
+async function examine(node: Node, state: State, docket: Docket, arrival: Arrival): Promise<Examined> {
+  const { commit, bytes, late } = arrival;
+  const wrong = (fault: string): Examined => {
+    return { received: { commit, bytes: bytes.length, fault, batch: 0, late }, payload: undefined };
+  };
+  if (!docket.seated.includes(commit)) return wrong(NO_DATA);
   const payload = decodeCommitted(node, state, commit, bytes);
-  if (isFault(payload)) return { commit, bytes: bytes.length, payload: undefined, fault: payload.fault };
-  return { commit, bytes: bytes.length, payload, fault: undefined };
+  if (isFault(payload)) return wrong(payload.fault);
+  const batch = batchTrained(payload.header.tokens, node.spec.inner) ?? 0;
+  const fault = batch === 0 ? "absurd tokens" : await digestFault(node, docket, payload, batch);
+  return fault === undefined
+    ? { received: { commit, bytes: bytes.length, fault: null, batch, late }, payload }
+    : wrong(fault);
+}
+
+/** Whether the payload names other data than its uid was dealt. A validator that cannot read its data lets it pass, and says so. */
+async function digestFault(
+  { assigned, dataset, spec, log }: Node,
+  { round, roundSeed }: Docket,
+  { header }: Payload,
+  batch: number,
+): Promise<FieldFault | undefined> {
+  const { steps, seqLen } = spec.inner;
+  const { uid, dataDigest } = header;
+  try {
+    const dealt = { round, uid, steps, batch, seqLen, roundSeed };
+    const digest = await dealtDigest(assigned, dataset.split("train"), dealt);
+    return equalBytes(digest, dataDigest) ? undefined : "wrong data digest";
+  } catch (thrown) {
+    if (!(thrown instanceof SkeinError)) throw thrown;
+    log.event("check-failed", { round, uid, why: messageOf(thrown) });
+    return undefined;
+  }
+}
+
+/** Drops this validator's copies of payloads that everybody who follows has long had: the shared store keeps them, and a checkpoint has them in it. */
+export async function forget({ local, spec, chain, runId }: Node, round: number): Promise<void> {
+  const old = round - 2 * spec.checkpointEvery - 2;
+  if (old < 0) return;
+  for (const { payloadHash } of await chain.commits(runId, old)) await local.delete(blobKey(payloadHash.slice(2)));
 }
