@@ -54,8 +54,9 @@ async function prepare() {
     schedule: { ...spec.inner.schedule, warmupSteps: 8, steps: 4 * 200 },
   };
   const timing = { trainBlocks: 6, revealBlocks: 2, voteBlocks: 3 };
+  const audit = { ...spec.audit, spans: 2 };
   fs.mkdirSync(path.join(folder, "up"));
-  fs.writeFileSync(path.join(folder, "up/run.json"), specBytes({ ...spec, inner, timing, checkpointEvery: 5 }));
+  fs.writeFileSync(path.join(folder, "up/run.json"), specBytes({ ...spec, inner, timing, audit, checkpointEvery: 5 }));
   const data = fs.readdirSync(path.join(folder, ".skein")).find((name) => name.startsWith("data-"));
   fs.renameSync(path.join(folder, ".skein", data), path.join(folder, "up", data));
 }

@@ -23,6 +23,7 @@ import { endWithParent } from "./shared/leash.ts";
 import { processTerminal } from "./shared/terminal.ts";
 import { trainCommand } from "./train.ts";
 import { upCommand } from "./up.ts";
+import { whyCommand } from "./why.ts";
 
 const INTRO = `Train one language model on many strangers' computers.
 
@@ -33,6 +34,7 @@ Examples:
   skein up                                              the first run
   skein join http://203.0.113.7:8640/r/6b1f…            lend this machine to somebody's run
   skein init && skein launch run.json                   a run of your own
+  skein why 3                                           why uid 3 is paid what it is
   skein doctor                                          what this machine can train
   skein data books/ --out data/                         texts to tokens
   skein train --data data/ --out run/ --preset 2m       train, or go on
@@ -48,7 +50,7 @@ function skein(): Command {
     .description(INTRO)
     .version(version, "--version", "print the version");
   const training = [upCommand(), doctorCommand(), dataCommand(), trainCommand(), generateCommand()];
-  const network = [initCommand(), launchCommand(), joinCommand(), validateCommand(), statusCommand()];
+  const network = [initCommand(), launchCommand(), joinCommand(), validateCommand(), statusCommand(), whyCommand()];
   const chain = [
     chainCommand(),
     keysCommand(),

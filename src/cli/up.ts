@@ -1,7 +1,7 @@
 /** `skein up`: the first run. A whole network on this machine: a chain, a gateway, validators and trainers, which train one model together. */
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { fromUtf8, utf8 } from "../base/bytes.ts";
 import { systemClock } from "../base/clock.ts";
 import { SkeinError } from "../base/errors.ts";
@@ -12,14 +12,15 @@ import { readBounded, writeWhole } from "../chain/files.node.ts";
 import { takeLock } from "../chain/local/disk/lock.node.ts";
 import { paramCount } from "../engine/shape.ts";
 import { commentedSpec } from "../run/commented.ts";
-import { readSpecText } from "../run/parse.ts";
+import { readSpecText, specHash } from "../run/parse.ts";
 import { makeSpec, RUN_PRESETS } from "../run/presets.ts";
 import { roundsOf } from "../run/rules.ts";
 import type { RunSpec } from "../run/spec.ts";
+import { PEER_ADVERSARIES } from "../sim/adversary/registry.ts";
 import { listenForInterrupt } from "./shared/interrupt.ts";
 import { HOME, type SharedOptions, wholeNumber, withEngine, withJson } from "./shared/options.ts";
 import { prepareDefault } from "./shared/prepare.ts";
-import { count, processTerminal, type Terminal, table } from "./shared/terminal.ts";
+import { count, figures, processTerminal, type Terminal, table } from "./shared/terminal.ts";
 import { openDataFolder } from "./shared/training.ts";
 import { type Board, newBoard, settleBoard, tellBoard } from "./up/board.ts";
 import { parseTold, type Told } from "./up/events.ts";
@@ -35,12 +36,14 @@ interface UpFlags extends SharedOptions {
   readonly dir: string;
   readonly trainers: number;
   readonly validators: number;
+  readonly adversary?: readonly string[];
   readonly rounds?: number;
   readonly host: string;
 }
 
 const DIR: string = path.join(HOME, "up");
 const PRESET = RUN_PRESETS.laptop;
+const HELP_COLUMNS = 110;
 /** Events that come too often to be kept. */
 const FLEETING: readonly string[] = ["step", "checkpoint-fetch", "block", "request"];
 
@@ -56,13 +59,43 @@ export function upCommand(): Command {
     .option("--dir <folder>", "where everything goes; delete it to start over", DIR)
     .option("--trainers <n>", "how many train", wholeNumber(1, 64), 4)
     .option("--validators <n>", "how many validate", wholeNumber(1, 16), 2)
+    .option("--adversary <kinds>", "dishonest trainers besides, one of each kind: garbage,copycat,…", attacksOf)
     .option("--rounds <n>", "stop after so many more rounds (default: at the run's end)", wholeNumber(1, 1e9))
     .option("--host <address>", "the gateway's address: 0.0.0.0 lets other machines join", "127.0.0.1");
   withJson(withEngine(command, "1 for each node")).addHelpText(
     "after",
-    "\nExamples:\n  skein up\n  skein up --rounds 5 --dir first/\n  skein up --trainers 2 --validators 1\n  skein up --json",
+    `
+Examples:
+  skein up
+  skein up --rounds 5 --dir first/
+  skein up --trainers 2 --validators 1
+  skein up --adversary copycat,sign-flip,garbage    watch them being found out
+  skein up --json
+
+Kinds of attack:
+${wrapped(PEER_ADVERSARIES).join("\n")}`,
   );
   return command.action(up);
+}
+
+/** Names as lines of a help. */
+function wrapped(names: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const name of names) {
+    const last = lines.at(-1);
+    const fits = last !== undefined && last.length + name.length + 3 <= HELP_COLUMNS;
+    if (last !== undefined) lines[lines.length - 1] = fits ? `${last}, ${name}` : `${last},`;
+    if (!fits) lines.push(`  ${name}`);
+  }
+  return lines;
+}
+
+/** Kinds of attack, as trainers make them. A parser for commander. */
+function attacksOf(text: string): readonly string[] {
+  const kinds = text.split(",").map((kind) => kind.trim());
+  const unknown = kinds.find((kind) => !PEER_ADVERSARIES.includes(kind));
+  if (unknown === undefined) return kinds;
+  throw new InvalidArgumentError(`No trainer's attack is called ${JSON.stringify(unknown)}.`);
 }
 
 async function up(flags: UpFlags): Promise<void> {
@@ -82,17 +115,18 @@ async function up(flags: UpFlags): Promise<void> {
 }
 
 async function upIn(dir: string, flags: UpFlags, terminal: Terminal): Promise<void> {
-  const { trainers, validators, engine, threads = 1, host } = flags;
+  const { trainers, validators, adversary: adversaries = [], engine, threads = 1, host } = flags;
   terminal.line("Skein: a whole network on this machine, training one small language model. Ctrl-C stops and saves.\n");
   const dataFolder = await prepareDefault(PRESET.model.vocabSize, terminal, dir);
   const spec = await specOf(dir, dataFolder, terminal);
-  if (trainers + validators > spec.uids)
-    throw new SkeinError("usage", `${trainers} trainers and ${validators} validators are too many for one run`, {
+  const all = trainers + adversaries.length;
+  if (all + validators > spec.uids)
+    throw new SkeinError("usage", `${all} trainers and ${validators} validators are too many for one run`, {
       details: `its spec has ${spec.uids} uids`,
       remedy: "start fewer: --trainers, --validators",
     });
   const plan: UpPlan = {
-    ...{ dir, dataFolder, trainers, validators, engine, threads, host },
+    ...{ dir, dataFolder, trainers, validators, adversaries, engine, threads, host },
     ports: await choosePorts(dir),
   };
   const board = newBoard(nodesOf(plan));
@@ -184,7 +218,7 @@ async function perform({ plan, spec, board, show, terminal, rounds }: Performanc
   };
   try {
     const limit = rounds === undefined ? {} : { rounds };
-    const end = await runNetwork({ plan, program, board, ...limit, tell, onLink, signal });
+    const end = await runNetwork({ plan, specHash: specHash(spec), program, board, ...limit, tell, onLink, signal });
     await keeper.rest();
     return end;
   } finally {
@@ -214,12 +248,30 @@ function publishedIn({ kind, fields }: Told, { last, root }: Board): Published |
   return root !== undefined && last?.round === round - 1 ? { round, manifest, root } : undefined;
 }
 
+/** What became of the dishonest, beside the honest; nothing where nobody was. */
+function dishonestLines({ nodes }: Board): string[] {
+  const trainers = [...nodes.values()].filter(({ role }) => role === "trainer");
+  const dishonest = trainers.filter(({ adversary }) => adversary !== undefined);
+  if (dishonest.length === 0) return [];
+  const honest = trainers.filter(({ adversary }) => adversary === undefined);
+  const mean = honest.reduce((sum, { earned }) => sum + earned, 0) / Math.max(1, honest.length);
+  const rows = dishonest.map(({ name, weight, earned, trouble = "nothing has come out" }) => [
+    `  ${name}`,
+    weight === undefined ? "" : weight.toFixed(2),
+    figures(earned),
+    trouble,
+  ]);
+  const heading = ["  dishonest", "weight", "earned", "found out"];
+  return [...table([heading, ...rows], [1, 2]), `  (an honest trainer has earned ${figures(mean)} coins)`, ""];
+}
+
 function tellEnd(end: NetworkEnd, board: Board, spec: RunSpec, { dir }: UpPlan, terminal: Terminal): void {
   const { last, root, rounds, losses, sample } = board;
   terminal.event("end", {
     ...{ node: "up", why: end, round: last === undefined ? 0 : last.round + 1, rounds, root: root ?? null },
     ...{ loss: losses.at(-1)?.loss ?? null, folder: dir },
   });
+  for (const line of dishonestLines(board)) terminal.line(line);
   const params =
     last === undefined || root === undefined
       ? "before the first round was over"

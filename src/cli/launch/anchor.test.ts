@@ -18,9 +18,17 @@ import { LAUNCH_KEY, readLaunch, writeLaunch } from "./record.ts";
 const [coldkey, hotkey, stranger] = [testSigner("owner"), testSigner("owner/hot"), testSigner("stranger")];
 
 function specOf(preset: RunPresetName, uids = RUN_PRESETS[preset].uids): RunSpec {
-  const { model, inner, codec, outer, timing, checkpointEvery, score } = RUN_PRESETS[preset];
+  const { model, inner, codec, outer, timing, checkpointEvery, score, audit } = RUN_PRESETS[preset];
   const hash = "ab".repeat(32);
-  const rules = { inner, codec, outer: { ...outer, cap: Math.min(outer.cap, uids) }, timing, checkpointEvery, score };
+  const rules = {
+    inner,
+    codec,
+    outer: { ...outer, cap: Math.min(outer.cap, uids) },
+    timing,
+    checkpointEvery,
+    score,
+    audit,
+  };
   const data = { manifest: hash, tokenizer: hash };
   return { protocol: 1, name: preset, model, seed: "1", genesisRoot: hash, data, uids, ...rules };
 }

@@ -13,10 +13,10 @@ import { trafficCounter } from "./traffic.ts";
 import { statusLine } from "./watch.ts";
 
 function specOf(preset: RunPresetName): RunSpec {
-  const { model, inner, codec, outer, timing, checkpointEvery, score, uids } = RUN_PRESETS[preset];
+  const { model, inner, codec, outer, timing, checkpointEvery, score, audit, uids } = RUN_PRESETS[preset];
   const hash = "ab".repeat(32);
   const data = { manifest: hash, tokenizer: hash };
-  const rules = { inner, codec, outer, timing, checkpointEvery, score, uids };
+  const rules = { inner, codec, outer, timing, checkpointEvery, score, audit, uids };
   return { protocol: 1, name: preset, model, seed: "1", genesisRoot: hash, data, ...rules };
 }
 

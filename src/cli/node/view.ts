@@ -179,6 +179,10 @@ export function trainerView(options: ViewOptions): View {
     },
     "reveal-failed": (fields) =>
       terminal.note(`${roundWord(fields.number("round"))}  the payload could not be uploaded: ${fields.text("why")}`),
+    answer: (fields) => terminal.status(`round ${fields.number("round")}  showed the part that was asked for`),
+    "answer-failed": (fields) => terminal.note(`what a challenge asks for could not be shown: ${fields.text("why")}`),
+    unanswered: (fields) =>
+      terminal.note(`${roundWord(fields.number("round"))}  cannot show what was asked for: ${fields.text("why")}`),
     resume: (fields) => {
       sent.set(fields.number("round"), undefined);
       terminal.note(`${roundWord(fields.number("round"))}  sending what was made before the restart`);
@@ -206,6 +210,19 @@ export function validatorView(options: ViewOptions): View {
         terminal.note(`${roundWord(round)}  the payload of uid ${fields.number("uid")} is unusable: ${fault}`);
       else terminal.status(`round ${round}  payload of uid ${fields.number("uid")}: ${bytes(fields.number("bytes"))}`);
     },
+    judged: (fields) => {
+      const gain = fields.number("gainUnassigned").toFixed(4);
+      terminal.status(`round ${fields.number("round")}  judged uid ${fields.number("uid")}: gain ${gain}`);
+    },
+    copy: (fields) =>
+      terminal.note(`${roundWord(fields.number("round"))}  the payload of uid ${fields.number("uid")} repeats another`),
+    audited: (fields) => {
+      const [verdict, reason] = [fields.text("verdict"), fields.text("reason")];
+      const why = reason === "" ? "" : `: ${reason}`;
+      terminal.line(`${roundWord(fields.number("round"))}  the work of uid ${fields.number("uid")}: ${verdict}${why}`);
+    },
+    "judging-failed": (fields) => terminal.note(`judging does not work: ${fields.text("why")}`),
+    late: (fields) => terminal.note(`${roundWord(fields.number("round"))}  too late to vote`),
     vote: (fields) => {
       tally.votes += 1;
       tally.root = fields.text("root");

@@ -1,7 +1,11 @@
 /** `skein join`: trains in a run that others have launched, and is paid for it. */
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { SkeinError } from "../../base/errors.ts";
 import { BATCH_MAX } from "../../base/limits.ts";
-import { runTrainer } from "../../roles/network/trainer/trainer.ts";
+import { runTrainer, type TrainerOptions } from "../../roles/network/trainer/trainer.ts";
+import { aloneRing } from "../../sim/adversary/adversary.ts";
+import { adversaryNamed } from "../../sim/adversary/registry.ts";
+import { folderStore } from "../../store/folder.node.ts";
 import { listenForInterrupt } from "../shared/interrupt.ts";
 import { wholeNumber } from "../shared/options.ts";
 import { count, processTerminal, type Terminal } from "../shared/terminal.ts";
@@ -22,7 +26,9 @@ export function joinCommand(): Command {
       "--batch <n>",
       "sequences in a step, at most (default: the run's, or what is done in time)",
       wholeNumber(1, BATCH_MAX),
-    );
+    )
+    .addOption(new Option("--adversary <kind>", "attack one's own test network in this way").hideHelp())
+    .addOption(new Option("--leak <folder...>", "folders of others that such an attack can read").hideHelp());
   return withNode(command)
     .addHelpText(
       "after",
@@ -36,7 +42,13 @@ Examples:
     .action(join);
 }
 
-async function join(link: string, flags: NodeFlags): Promise<void> {
+/** Beside what all nodes have: for watching how attacks fare (`skein up --adversary`). */
+interface JoinFlags extends NodeFlags {
+  readonly adversary?: string;
+  readonly leak?: readonly string[];
+}
+
+async function join(link: string, flags: JoinFlags): Promise<void> {
   const terminal = processTerminal(flags.json === true);
   const interrupt = listenForInterrupt(terminal, "\nstopping: what was promised is still sent, then all is saved");
   try {
@@ -52,7 +64,7 @@ async function join(link: string, flags: NodeFlags): Promise<void> {
   }
 }
 
-async function train(run: OpenedRun, flags: NodeFlags, terminal: Terminal): Promise<void> {
+async function train(run: OpenedRun, flags: JoinFlags, terminal: Terminal): Promise<void> {
   const { node, engine } = run;
   if (run.over) terminal.line("\nThe run is over: this follows it to its last params, and sends nothing.\n");
   const uid = run.over ? undefined : await run.takeSeat();
@@ -62,13 +74,24 @@ async function train(run: OpenedRun, flags: NodeFlags, terminal: Terminal): Prom
     await run.takeSeat();
   };
   const { batch, replay = false } = flags;
-  const options = { node, engine, replay, register, ...(batch === undefined ? {} : { batch }) };
+  const honest = { node, engine, replay, register, ...(batch === undefined ? {} : { batch }) };
+  const options = attacking(honest, flags);
   const end = await run.persevere(() => runTrainer(options));
   const { payloads, applied } = run.view.tally;
   const words = `${count(payloads)} payloads sent, ${count(applied)} applied`;
   await tellEnd(run, end, { words, fields: { payloads, applied } }, terminal);
   const { wallet, keys, rpc = `${run.served.base}/rpc` } = flags;
   terminal.line(`\nNext, to take what was earned: skein claim --rpc ${rpc} --wallet ${wallet} --keys ${keys}`);
+}
+
+/** The same options, or those of a dishonest trainer. Throws SkeinError("usage") for what is no trainer's attack. */
+function attacking(honest: TrainerOptions, { adversary, leak = [] }: JoinFlags): TrainerOptions {
+  if (adversary === undefined) return honest;
+  const { trainer } = adversaryNamed(adversary);
+  if (trainer === undefined)
+    throw new SkeinError("usage", `${adversary} is no trainer's attack`, { remedy: "`skein up --help` lists those" });
+  const ring = aloneRing(honest.node.signer.account, honest.node.signer.account);
+  return trainer(honest, { ...ring, leaks: leak.map((folder) => folderStore(folder)) });
 }
 
 async function tellReady(run: OpenedRun, uid: number | undefined, terminal: Terminal): Promise<void> {

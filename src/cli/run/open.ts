@@ -14,7 +14,7 @@ import { type FolderLock, takeLock } from "../../chain/local/disk/lock.node.ts";
 import { phaseAt } from "../../chain/rounds.ts";
 import { type Dataset, openDataset } from "../../data/dataset.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { openEngine } from "../../engine/open.node.ts";
+import { type EngineName, openEngine } from "../../engine/open.node.ts";
 import { paramCount } from "../../engine/shape.ts";
 import { rootOf, type State } from "../../roles/network/follower.ts";
 import { type ActingNode, acting, openNode } from "../../roles/network/node.ts";
@@ -164,6 +164,7 @@ async function openOn(opening: Opening): Promise<OpenedRun> {
   const plain = teeLog(fileOf(folder), { event: (kind, fields) => terminal.event(kind, fields) });
   const earnings = earningsTeller(chain, record.netuid, wallet.coldkey.account, terminal, plain);
   const log = teeLog(plain, view, { event: (kind) => (kind === "applied" ? earnings() : undefined) });
+  checkEngine(flags.engine, spec);
   const engine = await openEngine({ engine: flags.engine, ...fit.options });
   closing.push(() => engine.close());
   const options = {
@@ -223,6 +224,13 @@ function fileOf(folder: string): Log {
   const file = fileLog(path.join(folder, "log.jsonl"));
   const isFrequent = (kind: string): boolean => kind === "step" || kind === "checkpoint-fetch";
   return { event: (kind, fields) => (isFrequent(kind) ? undefined : file.event(kind, fields)) };
+}
+
+/** Where work is replayed, an engine with bits of its own is of no use: what it does would be refuted, and it can judge nobody. */
+function checkEngine(engine: EngineName, { audit }: ServedRun["spec"]): void {
+  if (engine !== "reference" || audit.perMille === 0) return;
+  const message = "this run replays work, and the reference engine computes other bits than the exact one";
+  throw new SkeinError("config", message, { remedy: "leave --engine away" });
 }
 
 interface Header extends Pick<OpenedRun, "served" | "engine" | "fit" | "wallet" | "folder"> {

@@ -21,7 +21,7 @@ interface StatusFlags {
 }
 
 /** Where `skein up` writes its link. */
-const UP_LINK: string = path.join(HOME, "up", "link");
+export const UP_LINK: string = path.join(HOME, "up", "link");
 /** Somebody is waiting in front of a screen: what does not answer at once is told to be away. */
 const PATIENCE: Partial<Patience> = { attempts: 2, silenceMs: 10_000 };
 
@@ -31,7 +31,7 @@ export function statusCommand(): Command {
     .summary("how a run is doing: rounds, loss, peers, what they earn")
     .description(
       "Shows where a run stands, what became of its last rounds, the validation loss, and every uid with its stake, share, earnings " +
-        "and rating. What the chain and the gateway say is asked for anew each time; what validators say is signed by them.",
+        "and weight. What the chain and the gateway say is asked for anew each time; what validators say is signed by them.",
     )
     .argument("[link]", `the join link (default: the run of \`skein up\`, from ${UP_LINK})`)
     .option("--rpc <url>", "a node of the run's chain (default: through the gateway)");
@@ -43,7 +43,7 @@ export function statusCommand(): Command {
 async function show(link: string | undefined, { rpc, json }: StatusFlags): Promise<void> {
   const terminal = processTerminal(json === true);
   terminal.status("asking the gateway");
-  const served = await reachRun(link ?? (await linkOfUp()), PATIENCE);
+  const served = await reachRun(link ?? (await linkOfUp("status")), PATIENCE);
   const { spec, specHash, base } = served;
   const chains: Chain[] = [];
   try {
@@ -67,10 +67,11 @@ async function show(link: string | undefined, { rpc, json }: StatusFlags): Promi
   }
 }
 
-async function linkOfUp(): Promise<string> {
+/** The link of the run of `skein up`, for the command `words`. Throws SkeinError("usage") where there is none. */
+export async function linkOfUp(words: string): Promise<string> {
   const bytes = await readBounded(UP_LINK, 2 * LINK_CHARS_MAX);
   if (bytes !== undefined) return fromUtf8(bytes).trim();
   throw new SkeinError("usage", "which run? there is none of `skein up` here", {
-    remedy: "give the run's join link: skein status http://…/r/…",
+    remedy: `give the run's join link: skein ${words} http://…/r/…`,
   });
 }

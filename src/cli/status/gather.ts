@@ -4,17 +4,14 @@
  */
 import { messageOf, SkeinError } from "../../base/errors.ts";
 import { fromHex } from "../../base/hash.ts";
-import { REPORT_BYTES_MAX } from "../../base/limits.ts";
 import type { Chain, Head, Metagraph, RoundDecision, RunRecord } from "../../chain/chain.ts";
-import { accountOfBytes } from "../../chain/keys/account.ts";
 import { phaseAt, roundStart } from "../../chain/rounds.ts";
 import { candidatesOf, selectContributors } from "../../round/select.ts";
 import { exchangeSettings, roundsOf } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
-import { decodeReport, isReportFault, type ScoreReport } from "../../score/report.ts";
-import { getBlob } from "../../store/blobs.ts";
-import { isAuthentic, type NewsKind, type NewsRecord, readNews } from "../../store/news.ts";
+import type { NewsRecord } from "../../store/news.ts";
 import type { Store } from "../../store/store.ts";
+import { newestReports, newsIn, permitted, type SignedReport } from "./reports.ts";
 
 /** A run that is asked about. */
 export interface StatusQuestion {
@@ -48,17 +45,11 @@ export interface ChainStatus {
   readonly rounds: readonly RoundStatus[];
 }
 
-/** A validator's newest report. */
-export interface ReportStatus {
-  readonly account: string;
-  readonly report: ScoreReport;
-}
-
 /** Everything that answered. */
 export interface RunStatus {
   readonly chain: ChainStatus | undefined;
   /** Newest first; of validators with a permit, where the chain tells who has one. */
-  readonly reports: readonly ReportStatus[];
+  readonly reports: readonly SignedReport[];
   /** Newest first. */
   readonly checkpoints: readonly NewsRecord[];
   /** What did not answer, and what it said. */
@@ -67,8 +58,6 @@ export interface RunStatus {
 
 /** Rounds that are shown. */
 const ROUNDS_SHOWN = 8;
-/** Records of a kind that are looked at: each uid's, and as many of hotkeys that have left. */
-const NEWS_MAX = 512;
 
 /** Asks everything. Rejects only with what is nobody's absence (a bug, an interruption). */
 export async function gatherStatus(question: StatusQuestion): Promise<RunStatus> {
@@ -84,7 +73,7 @@ export async function gatherStatus(question: StatusQuestion): Promise<RunStatus>
   };
   const [chain, reports, checkpoints] = await Promise.all([
     orAway("chain", () => chainStatus(question)),
-    orAway("reports", () => reportsIn(question)),
+    orAway("reports", () => newestReports(question.store, question.specHash)),
     orAway("checkpoints", () => newsIn(question.store, "checkpoint")),
   ]);
   const counts = permitted(chain?.metagraph);
@@ -94,13 +83,6 @@ export async function gatherStatus(question: StatusQuestion): Promise<RunStatus>
     checkpoints: (checkpoints ?? []).filter(({ account }) => counts(account)),
     unreachable,
   };
-}
-
-/** Whose word counts: validators with a permit; where the chain is away, everybody who signed. */
-function permitted(metagraph: Metagraph | undefined): (account: string) => boolean {
-  if (metagraph === undefined) return () => true;
-  const accounts = new Set<string>(metagraph.neurons.filter(({ permit }) => permit).map(({ hotkey }) => hotkey));
-  return (account) => accounts.has(account);
 }
 
 async function chainStatus({ spec, connect }: StatusQuestion): Promise<ChainStatus> {
@@ -136,20 +118,4 @@ async function roundStatus(
 /** Whose payloads a decision selects. (What does not decode is then left out by everybody alike, which only who has the payloads can tell.) */
 export function selectedIn(spec: RunSpec, { accepted, incentives, seed }: RoundDecision): number[] {
   return selectContributors(candidatesOf(accepted, incentives), exchangeSettings(spec), fromHex(seed));
-}
-
-/** Authentic news of a kind, newest first. */
-async function newsIn(store: Store, kind: NewsKind): Promise<NewsRecord[]> {
-  return (await readNews(store, kind, NEWS_MAX)).filter((record) => isAuthentic(record, accountOfBytes));
-}
-
-async function reportsIn({ store, specHash }: StatusQuestion): Promise<ReportStatus[]> {
-  const found: ReportStatus[] = [];
-  for (const { account, round, hash } of await newsIn(store, "report")) {
-    const bytes = await getBlob([store], hash, REPORT_BYTES_MAX);
-    const report = bytes && decodeReport(bytes);
-    if (report === undefined || isReportFault(report)) continue;
-    if (report.specHash === specHash && report.round === round) found.push({ account, report });
-  }
-  return found;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { COIN, testHash, testSigner } from "../../../test/contract/chain-kit.ts";
+import { finding, reportOn } from "../../../test/helpers/reports.ts";
 import { must } from "../../base/assert.ts";
 import { utf8 } from "../../base/bytes.ts";
 import { manualClock } from "../../base/clock.ts";
@@ -10,17 +11,20 @@ import { createTwin, type Twin } from "../../chain/twin/twin.ts";
 import { specHash } from "../../run/parse.ts";
 import { RUN_PRESETS } from "../../run/presets.ts";
 import type { RunSpec } from "../../run/spec.ts";
-import { encodeReport, type ReportedPeer } from "../../score/report.ts";
+import { encodeReport, type Report } from "../../score/report.ts";
+import type { Finding } from "../../score/standing.ts";
 import { putBlob } from "../../store/blobs.ts";
 import { memoryStore } from "../../store/memory.ts";
 import { encodeNews, newsKey, putNews, signNews } from "../../store/news.ts";
 import type { Store } from "../../store/store.ts";
 import { gatherStatus, type RunStatus, type StatusQuestion } from "./gather.ts";
-import { newestLoss, peerIn, statusEvents, statusLines } from "./view.ts";
+import { peerIn, troubleOf } from "./peer.ts";
+import type { SignedReport } from "./reports.ts";
+import { newestLoss, statusEvents, statusLines } from "./view.ts";
 
 const HEX = "ab".repeat(32);
-const { model, inner, codec, outer, timing, checkpointEvery, score, uids } = RUN_PRESETS.tiny;
-const rules = { inner, codec, outer, timing, checkpointEvery, score, uids };
+const { model, inner, codec, outer, timing, checkpointEvery, score, audit, uids } = RUN_PRESETS.tiny;
+const rules = { inner, codec, outer, timing, checkpointEvery, score, audit, uids };
 const spec: RunSpec = {
   ...{ protocol: 1, name: "tiny", model, seed: "1", genesisRoot: HEX },
   ...{ data: { manifest: HEX, tokenizer: HEX }, ...rules },
@@ -69,23 +73,26 @@ async function playRound(each: Bench, round: number): Promise<void> {
   await chain.as(owner).decideRound(0, round);
 }
 
-const reported = (more: Partial<ReportedPeer> = {}): ReportedPeer => ({
-  ...{
-    uid: 1,
-    account: peer.account,
-    bytes: 3120,
-    fault: null,
-    gainAssigned: 0.01,
-    gainUnassigned: 0.005,
-    rating: 0.004,
-  },
-  ...more,
-});
+const unjudged = {
+  share: 0,
+  drawn: false,
+  gainAssigned: null,
+  gainUnassigned: null,
+  noise: null,
+  noiseAssigned: null,
+} as const;
+const accounts = [owner.account, peer.account];
+const reported = (more: Partial<Finding> = {}): Finding => finding(1, peer.account, more);
 
-async function publish(store: Store, signer: Signer, round: number, loss: number, peers = [reported()]): Promise<void> {
-  const accepted = peers.filter(({ fault }) => fault === null).map(({ uid }) => uid);
-  const facts = { specHash: specHash(spec), round, root: HEX, validationLoss: loss, peers, accepted };
-  const hash = await putBlob(store, encodeReport(facts));
+async function publish(
+  store: Store,
+  signer: Signer,
+  round: number,
+  validationLoss: number,
+  findings = [reported()],
+): Promise<void> {
+  const facts = { specHash: specHash(spec), round, accounts, findings, validationLoss };
+  const hash = await putBlob(store, encodeReport(reportOn(facts)));
   await putNews(store, { kind: "report", round, hash, account: signer.account }, signer.sign);
 }
 
@@ -118,7 +125,7 @@ describe("status", () => {
     expect(said).toContain("saved   checkpoint before round 2, by 1 validator: abababababab");
     expect(said).toMatch(/\n +0 +1 +1 +1 +1\n +1 +0 +0 +null\n +2 +1 +1 +1 +1 +4\.301\n +3 +0 +0 +open\n/);
     expect(said).toMatch(/\n +0 {2}0x\S+ +1,0\d\d\S* .* validator\n/);
-    expect(said).toMatch(/\n +1 {2}0x\S+ .* 0\.0040 +3\.12 kB/);
+    expect(said).toMatch(/\n +1 {2}0x\S+ .* 0\.0\d +3\.12 kB/);
     expect(said).not.toContain("WARNING");
     expect(text(status, 1e6)).toContain("WARNING: the chain stands still");
     expect(Math.max(...said.split("\n").map((line) => line.length))).toBeLessThan(160);
@@ -157,11 +164,11 @@ describe("status", () => {
 
   it("leaves out reports on another run, or on another round than their news says", async () => {
     const { store, ask } = await bench();
-    const facts = { specHash: HEX, round: 2, root: HEX, validationLoss: 1, peers: [], accepted: [] };
-    const hash = await putBlob(store, encodeReport(facts));
+    const facts = { specHash: HEX, round: 2, accounts, findings: [] };
+    const hash = await putBlob(store, encodeReport(reportOn(facts)));
     await putNews(store, { kind: "report", round: 2, hash, account: owner.account }, owner.sign);
     expect((await ask()).reports).toEqual([]);
-    const own = await putBlob(store, encodeReport({ ...facts, specHash: specHash(spec) }));
+    const own = await putBlob(store, encodeReport(reportOn({ ...facts, specHash: specHash(spec) })));
     await putNews(store, { kind: "report", round: 3, hash: own, account: owner.account }, owner.sign);
     expect((await ask()).reports).toEqual([]);
     await putNews(store, { kind: "report", round: 2, hash: own, account: owner.account }, owner.sign);
@@ -189,7 +196,7 @@ describe("status", () => {
   it("gives the same as events, which JSON can hold", async () => {
     const each = await bench();
     await playRound(each, 0);
-    await publish(each.store, owner, 0, 4.5, [reported({ fault: "bad signature", rating: null })]);
+    await publish(each.store, owner, 0, 4.5, [reported({ ...unjudged, fault: "bad signature" })]);
     const events = statusEvents({ link, spec, specHash: specHash(spec), status: await each.ask() });
     expect(events.map(([kind]) => kind)).toEqual(["run", "chain", "round", "round", "peer", "peer"]);
     const fields = JSON.parse(JSON.stringify(events.map(([, each]) => each)));
@@ -197,36 +204,60 @@ describe("status", () => {
     expect(fields[1]).toMatchObject({ netuid: 1, runId: 0, round: 1, phase: "train" });
     expect(fields[2]).toMatchObject({ round: 0, accepted: [1], applied: [1], decided: true, validation: 4.5 });
     expect(fields[3]).toMatchObject({ round: 1, accepted: null, decided: false, stateRoot: null });
-    expect(fields[4]).toMatchObject({ uid: 0, stake: expect.stringMatching(/^10\d{11}$/), permit: true, rating: null });
-    expect(fields[5]).toMatchObject({ uid: 1, fault: "bad signature", bytes: 3120 });
+    expect(fields[4]).toMatchObject({ uid: 0, stake: expect.stringMatching(/^10\d{11}$/), permit: true, weight: null });
+    expect(fields[5]).toMatchObject({ uid: 1, trouble: "payload: bad signature", weight: 0, bytes: 3120 });
   });
 });
 
 describe("what validators say", () => {
-  const report = (round: number, validationLoss: number | null, peers: ReportedPeer[] = []) => ({
-    account: HEX,
-    report: { specHash: HEX, round, root: HEX, validationLoss, peers, accepted: [] },
-  });
+  const told = (round: number, validationLoss: number | null, findings: Finding[] = []): SignedReport => {
+    const holders = [owner.account, findings[0]?.account ?? peer.account];
+    const report: Report = reportOn({ specHash: HEX, round, accounts: holders, findings, validationLoss });
+    return { account: HEX, hash: HEX, report };
+  };
 
   it("is the mean over those who measured the newest round that was measured", () => {
-    expect(newestLoss([report(5, null), report(4, 2), report(4, 4), report(3, 9)])).toEqual({
-      round: 4,
-      loss: 3,
-      by: 2,
-    });
-    expect(newestLoss([report(5, null)])).toBeUndefined();
+    expect(newestLoss([told(5, null), told(4, 2), told(4, 4), told(3, 9)])).toEqual({ round: 4, loss: 3, by: 2 });
+    expect(newestLoss([told(5, null)])).toBeUndefined();
     expect(newestLoss([])).toBeUndefined();
   });
 
   it("counts for a uid only under the hotkey that holds it now", () => {
-    const reports = [
-      report(5, 1, [reported({ rating: 0.2, bytes: 7 })]),
-      report(4, 1, [reported({ rating: 0.4 })]),
-      report(4, 1, [reported({ rating: 0.9, account: stranger.account })]),
-    ];
-    const { rating, newest } = peerIn({ uid: 1, hotkey: peer.account }, reports);
-    expect(rating).toBeCloseTo(0.3);
-    expect(newest?.bytes).toBe(7);
-    expect(peerIn({ uid: 2, hotkey: peer.account }, reports)).toEqual({ rating: undefined, newest: undefined });
+    const [full, half] = [told(5, 1, [reported({ bytes: 7 })]), told(4, 1, [reported({ share: 0.5 })])];
+    const other = told(4, 1, [reported({ account: stranger.account, share: 0 })]);
+    const holder = { uid: 1, hotkey: peer.account };
+    const weightIn = (report: SignedReport): number => peerIn(holder, [report]).weight ?? -1;
+    expect(weightIn(half)).toBeCloseTo(weightIn(full) / 2, 5);
+    const { weight, finding: newest, trouble } = peerIn(holder, [full, half, other]);
+    expect(weight).toBeCloseTo((weightIn(full) + weightIn(half)) / 2, 5);
+    expect([newest?.bytes, trouble]).toEqual([7, undefined]);
+    expect(peerIn({ uid: 2, hotkey: peer.account }, [full])).toMatchObject({ weight: undefined, finding: undefined });
+  });
+
+  it("is the worst of what is wrong", () => {
+    const [standing] = told(5, 1, [reported()]).report.standings;
+    const stood = (more: object) => ({ ...must(standing, "a standing"), ...more });
+    const copyOf = { uid: 3, round: 4, likeness: 0.987 };
+    expect(troubleOf({ finding: reported({ copyOf }), standing: stood({ banned: "other params" }) })).toBe(
+      "banned: other params",
+    );
+    expect(troubleOf({ finding: reported({ copyOf }) })).toBe("repeats uid 3's payload of round 4 (likeness 0.99)");
+    expect(troubleOf({ finding: reported({ copyOf: { ...copyOf, uid: 1 } }) })).toContain("its own payload of round 4");
+    expect(troubleOf({ finding: reported({ ...unjudged, fault: "missing" }), standing: stood({ strikes: 1 }) })).toBe(
+      "payload: missing",
+    );
+    expect(troubleOf({ finding: reported({ ...unjudged, fault: "absent" }), standing: stood({ strikes: 1 }) })).toBe(
+      "1 unanswered challenge",
+    );
+    expect(troubleOf({ finding: reported({ gainUnassigned: -0.1 }) })).toBe("its payload makes the model worse");
+    expect(troubleOf({ finding: reported(), standing: stood({}) })).toBeUndefined();
+    const factors = { quality: 1, effort: 1, gate: 0, conduct: 1, weight: 0 };
+    const at = (judged: number, quality: number): string | undefined =>
+      troubleOf({ finding: reported(), standing: stood({ judged }), factors: { ...factors, quality } });
+    expect([at(1, 0), at(4, 1), at(4, 0)]).toEqual([
+      undefined, // a newcomer
+      "it does not learn the text that it is given",
+      "its payloads gain too little",
+    ]);
   });
 });

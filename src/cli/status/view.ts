@@ -6,11 +6,12 @@ import { phaseAt } from "../../chain/rounds.ts";
 import { paramCount } from "../../engine/shape.ts";
 import { roundsOf } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
-import type { ReportedPeer } from "../../score/report.ts";
 import { shortCoins } from "../chain/money.ts";
 import { headTrouble, standingOf } from "../node/reach.ts";
 import { bytes, count, short, table } from "../shared/terminal.ts";
-import type { ChainStatus, ReportStatus, RoundStatus, RunStatus } from "./gather.ts";
+import type { ChainStatus, RoundStatus, RunStatus } from "./gather.ts";
+import { peerIn } from "./peer.ts";
+import type { SignedReport } from "./reports.ts";
 
 /** What is shown of a run beside what answered. */
 export interface Shown {
@@ -42,7 +43,12 @@ export function statusLines(shown: Shown): string[] {
     ...unreachable.map(({ what, why }) => `WARNING: the ${what} cannot be reached: ${why}`),
   ];
   if (chain === undefined) return lines;
-  return [...lines, ...roundTable(chain.rounds, reports), ...peerTable(chain, reports)];
+  return [
+    ...lines,
+    ...roundTable(chain.rounds, reports),
+    ...peerTable(chain, reports),
+    ...(reports.length > 0 ? ["", "`skein why <uid>` says how a peer's weight and pay came about."] : []),
+  ];
 }
 
 function chainLines(spec: RunSpec, chain: ChainStatus | undefined, clock: Clock): string[] {
@@ -57,14 +63,14 @@ function chainLines(spec: RunSpec, chain: ChainStatus | undefined, clock: Clock)
 }
 
 /** The mean of what validators measured on the newest round that any has measured. */
-export function newestLoss(reports: readonly ReportStatus[]): { round: number; loss: number; by: number } | undefined {
+export function newestLoss(reports: readonly SignedReport[]): { round: number; loss: number; by: number } | undefined {
   const round = reports.find(({ report }) => report.validationLoss !== null)?.report.round;
   if (round === undefined) return undefined;
   const losses = lossesOf(round, reports);
   return { round, loss: mean(losses), by: losses.length };
 }
 
-function lossesOf(round: number, reports: readonly ReportStatus[]): number[] {
+function lossesOf(round: number, reports: readonly SignedReport[]): number[] {
   return reports.flatMap(({ report }) => (report.round === round ? (report.validationLoss ?? []) : []));
 }
 
@@ -72,7 +78,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function lossLine(reports: readonly ReportStatus[]): string[] {
+function lossLine(reports: readonly SignedReport[]): string[] {
   const found = newestLoss(reports);
   if (found === undefined) return [];
   const by = `${found.by} ${found.by === 1 ? "validator" : "validators"}`;
@@ -89,7 +95,7 @@ function checkpointLine(checkpoints: RunStatus["checkpoints"]): string[] {
   return [`saved   checkpoint before round ${count(newest.round)}, by ${by}: ${newest.hash.slice(0, HASH_DIGITS)}`];
 }
 
-function roundTable(rounds: readonly RoundStatus[], reports: readonly ReportStatus[]): string[] {
+function roundTable(rounds: readonly RoundStatus[], reports: readonly SignedReport[]): string[] {
   if (rounds.length === 0) return [];
   const heading = ["round", "committed", "votes", "accepted", "applied", "validation"];
   const rows = rounds.map((status) => {
@@ -112,8 +118,8 @@ function undecided({ over, votes }: RoundStatus): string {
   return votes === 0 ? "null" : "not yet";
 }
 
-function peerTable({ metagraph }: ChainStatus, reports: readonly ReportStatus[]): string[] {
-  const heading = ["uid", "hotkey", "stake", "incentive", "emission", "rating", "payload", ""];
+function peerTable({ metagraph }: ChainStatus, reports: readonly SignedReport[]): string[] {
+  const heading = ["uid", "hotkey", "stake", "incentive", "emission", "weight", "payload", ""];
   const rows = metagraph.neurons.map((neuron) => {
     const { hotkey, incentive, emission, uid } = neuron;
     const found = peerIn(neuron, reports);
@@ -123,28 +129,17 @@ function peerTable({ metagraph }: ChainStatus, reports: readonly ReportStatus[])
       neuron.stake === 0n ? "" : shortCoins(neuron.stake, 1),
       (incentive / U16_MAX).toFixed(4),
       shortCoins(emission),
-      found.rating === undefined ? "" : found.rating.toFixed(4),
-      found.newest === undefined || found.newest.bytes === 0 ? "" : bytes(found.newest.bytes),
-      noteOf(neuron, found.newest),
+      found.weight === undefined ? "" : found.weight.toFixed(2),
+      found.finding === undefined || found.finding.bytes === 0 ? "" : bytes(found.finding.bytes),
+      noteOf(neuron, found.trouble),
     ];
   });
   return ["", ...table([heading, ...rows], [0, 2, 3, 4, 5, 6])];
 }
 
-/** What validators say of a uid: the mean of their ratings, and its payload in the newest report that has one. */
-export function peerIn(
-  { uid, hotkey }: Pick<Neuron, "uid" | "hotkey">,
-  reports: readonly ReportStatus[],
-): { readonly rating: number | undefined; readonly newest: ReportedPeer | undefined } {
-  const entries = reports.flatMap(({ report }) => report.peers.filter((p) => p.uid === uid && p.account === hotkey));
-  const ratings = entries.flatMap(({ rating }) => rating ?? []);
-  return { rating: ratings.length === 0 ? undefined : mean(ratings), newest: entries[0] };
-}
-
-function noteOf({ permit, active }: Neuron, newest: ReportedPeer | undefined): string {
+function noteOf({ permit, active }: Neuron, trouble: string | undefined): string {
   const validator = permit ? [active ? "validator" : "validator, silent"] : [];
-  const fault = newest?.fault ? [`payload: ${newest.fault}`] : [];
-  return [...validator, ...fault].join("; ");
+  return [...validator, ...(trouble ? [trouble] : [])].join("; ");
 }
 
 /** Everything as events: kind and fields. Amounts are rao, as text. */
@@ -163,7 +158,7 @@ export function statusEvents(
   ];
 }
 
-function chainEvents(chain: ChainStatus, reports: readonly ReportStatus[]): (readonly [string, LogFields])[] {
+function chainEvents(chain: ChainStatus, reports: readonly SignedReport[]): (readonly [string, LogFields])[] {
   const { chainId, head, record, metagraph, rounds } = chain;
   const at = phaseAt(record, head.block);
   const where = { round: at?.round ?? null, phase: at?.phase ?? null, blocksLeft: at?.blocksLeft ?? null };
@@ -175,7 +170,7 @@ function chainEvents(chain: ChainStatus, reports: readonly ReportStatus[]): (rea
   ];
 }
 
-function roundFields(status: RoundStatus, reports: readonly ReportStatus[]): LogFields {
+function roundFields(status: RoundStatus, reports: readonly SignedReport[]): LogFields {
   const { round, commits, votes, over, decision, selected } = status;
   const losses = lossesOf(round, reports);
   return {
@@ -185,11 +180,11 @@ function roundFields(status: RoundStatus, reports: readonly ReportStatus[]): Log
   };
 }
 
-function peerFields(neuron: Neuron, reports: readonly ReportStatus[]): LogFields {
+function peerFields(neuron: Neuron, reports: readonly SignedReport[]): LogFields {
   const { uid, hotkey, coldkey, stake, permit, active, incentive, dividends, emission } = neuron;
-  const { rating, newest } = peerIn(neuron, reports);
+  const { weight, finding, trouble } = peerIn(neuron, reports);
   return {
     ...{ uid, hotkey, coldkey, stake: String(stake), permit, active, incentive, dividends, emission: String(emission) },
-    ...{ rating: rating ?? null, bytes: newest?.bytes ?? null, fault: newest?.fault ?? null },
+    ...{ weight: weight ?? null, bytes: finding?.bytes ?? null, trouble: trouble ?? null },
   };
 }

@@ -35,7 +35,7 @@ describe("the board", () => {
     expect(nodes.get("trainer-1")?.earned).toBeCloseTo(2 * 1.234);
     expect(nodes.get("trainer-1")?.busy).toBeCloseTo(9 / 17);
     expect(nodes.get("trainer-3")?.now.text).toBe("revealed its payload");
-    expect(nodes.get("validator-2")).toMatchObject({ uid: 1, outcome: { text: "voted 4/4", tone: "good" } });
+    expect(nodes.get("validator-2")).toMatchObject({ uid: 1, outcome: { text: "backed 4/4", tone: "good" } });
   });
 
   it("tells a null round, a late trainer, a bad payload, a node that ended", () => {
@@ -51,7 +51,7 @@ describe("the board", () => {
       "epoch 1 paid 7.4 coins",
       "trainer-2 came too late in round 3",
       "epoch 3 paid 7.4 coins",
-      "validator-1: uid 5 sent a bad payload in round 4: its signature is wrong",
+      "uid 5 sent a bad payload in round 4: its signature is wrong",
       "trainer-1 ended: out of memory; starts again in 2 s",
     ]);
     expect(board.nodes.get("trainer-1")).toMatchObject({
@@ -59,6 +59,25 @@ describe("the board", () => {
       now: { text: "gone; again in 2 s", tone: "bad" },
     });
     expect(board.nodes.get("trainer-2")?.outcome).toEqual({ text: "too late", tone: "warn" });
+  });
+
+  it("tells what comes out about the dishonest, once for each kind of trouble", () => {
+    const board = newBoard([...storyNodes(), { name: "copycat", role: "trainer", adversary: "copycat" }]);
+    const told = (round: number, weight: number, trouble: string | null): void =>
+      tellBoard(board, at("copycat", "standing", { round, uid: 6, weight, trouble }));
+    told(1, 0, null);
+    told(2, 0.1, "repeats uid 4's payload of round 2 (likeness 1.00)");
+    told(3, 0, "repeats uid 5's payload of round 3 (likeness 0.99)");
+    told(4, 0, "banned: compression");
+    expect(board.news.map(({ text }) => text)).toEqual([
+      "copycat in round 2: repeats uid 4's payload of round 2 (likeness 1.00); its weight is 0.10",
+      "copycat in round 4: banned: compression; its weight is 0.00",
+    ]);
+    expect(board.nodes.get("copycat")).toMatchObject({
+      adversary: "copycat",
+      weight: 0,
+      trouble: "banned: compression",
+    });
   });
 
   it("says when a node begins with other params than the others ended with", () => {

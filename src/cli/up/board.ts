@@ -14,6 +14,8 @@ export type NodeRole = "chain" | "gateway" | "validator" | "trainer";
 export interface BoardNode {
   readonly name: string;
   readonly role: NodeRole;
+  /** The attack that it makes, where it is dishonest. */
+  readonly adversary: string | undefined;
   /** Whether its process runs, and got as far as `ready`. */
   state: "off" | "starting" | "ready" | "down";
   now: Remark;
@@ -21,6 +23,9 @@ export interface BoardNode {
   /** What became of its last round. */
   outcome: Remark | undefined;
   sentBytes: number;
+  /** What a validator would pay it by, 0 to 1, and what is wrong with it, by the newest report. */
+  weight: number | undefined;
+  trouble: string | undefined;
   /** Coins, by the epochs that were seen. */
   earned: number;
   /** Share of the time that it computes, by its last two commits. */
@@ -84,12 +89,14 @@ const NEWS_KEPT = 20;
 const ROUNDS_KEPT = 8;
 
 /** A board on which nothing has happened. */
-export function newBoard(nodes: readonly { readonly name: string; readonly role: NodeRole }[]): Board {
-  const blank = { uid: undefined, outcome: undefined, sentBytes: 0, earned: 0 };
+export function newBoard(
+  nodes: readonly { readonly name: string; readonly role: NodeRole; readonly adversary?: string }[],
+): Board {
+  const blank = { uid: undefined, outcome: undefined, sentBytes: 0, weight: undefined, trouble: undefined, earned: 0 };
   const idle = { busy: undefined, trainMs: undefined, commitMs: undefined };
-  const entries = nodes.map(({ name, role }): readonly [string, BoardNode] => [
+  const entries = nodes.map(({ name, role, adversary }): readonly [string, BoardNode] => [
     name,
-    { name, role, ...blank, ...idle, state: "off", now: NOT_YET, received: { round: -1, count: 0 } },
+    { name, role, adversary, ...blank, ...idle, state: "off", now: NOT_YET, received: { round: -1, count: 0 } },
   ]);
   return {
     nodes: new Map(entries),
@@ -111,8 +118,9 @@ const NOT_YET: Remark = { text: "its turn comes", tone: "dim" };
 export function tellBoard(board: Board, told: Told): void {
   tellRun(board, told);
   const node = board.nodes.get(told.node);
+  const background = backgroundOf(board, node);
   if (node !== undefined) tellNode(board, node, told);
-  const { now, outcome, news } = wordsOf(told, backgroundOf(board, node));
+  const { now, outcome, news } = wordsOf(told, { ...background, received: node?.received.count ?? 0 });
   if (node !== undefined) {
     node.now = now ?? node.now;
     node.outcome = outcome ?? node.outcome;
@@ -125,12 +133,16 @@ function backgroundOf({ last }: Board, node: BoardNode | undefined): Background 
     inRounds: node?.role === "validator" || node?.role === "trainer",
     received: node?.received.count ?? 0,
     nullRound: last?.applied === 0,
+    trouble: node?.trouble,
   };
 }
 
-/** Two nodes may tell the same: once is enough. */
+/** News that are looked through for the same. */
+const SAME_AMONG = 8;
+
+/** Several nodes may tell the same: once is enough. */
 function addNews({ news }: Board, item: News): void {
-  if (news.at(-1)?.text === item.text) return;
+  if (news.slice(-SAME_AMONG).some(({ text }) => text === item.text)) return;
   news.push(item);
   if (news.length > NEWS_KEPT) news.shift();
 }
@@ -215,6 +227,10 @@ function tellNode(board: Board, node: BoardNode, told: Told): void {
   if (kind === "emission") {
     node.earned += numberIn(fields, "coins") ?? 0;
     board.epoch = Math.max(board.epoch ?? 0, numberIn(fields, "epoch") ?? 0);
+  }
+  if (kind === "standing") {
+    node.weight = numberIn(fields, "weight");
+    node.trouble = textIn(fields, "trouble");
   }
   if (kind === "payload") node.trainMs = numberIn(fields, "trainMs");
   if (kind === "reveal") node.sentBytes += numberIn(fields, "bytes") ?? 0;

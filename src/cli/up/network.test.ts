@@ -18,7 +18,7 @@ const mode = process.env.FAKE;
 process.on("SIGINT", () => { say("bye"); process.exit(130); });
 process.on("disconnect", () => process.exit()); // no test leaves one behind
 process.channel.unref();
-if (mode === "broken" && name === "validator-2") {
+if ((mode === "broken" && name === "validator-2") || name === "garbage") {
   say("error", { code: "config", message: "no stake", remedy: "stake" });
   process.exitCode = 2;
 } else {
@@ -51,11 +51,16 @@ interface Outcome {
 
 async function run(
   mode: string,
-  options: { rounds?: number; stopAt?: (kind: string, node: string) => boolean; dir?: string } = {},
+  options: {
+    rounds?: number;
+    stopAt?: (kind: string, node: string, fields: LogFields) => boolean;
+    adversaries?: readonly string[];
+  } = {},
 ): Promise<Outcome> {
-  const { rounds, stopAt = () => false, dir = folder } = options;
+  const { rounds, stopAt = () => false, adversaries = [] } = options;
   const plan: UpPlan = {
-    ...{ dir, dataFolder: "", trainers: 2, validators: 2, engine: "auto", threads: 1, host: "127.0.0.1" },
+    ...{ dir: folder, dataFolder: "", trainers: 2, validators: 2, adversaries },
+    ...{ engine: "auto", threads: 1, host: "127.0.0.1" },
     ports: { chain: 1, gateway: 2 },
   };
   const board = newBoard(nodesOf(plan));
@@ -64,12 +69,13 @@ async function run(
   let link = "";
   process.env["FAKE"] = mode;
   const end = await runNetwork({
+    specHash: "00".repeat(32),
     ...{ plan, board, program: [process.execPath, path.join(folder, "fake.mjs")], signal: stop.signal },
     ...(rounds === undefined ? {} : { rounds }),
     tell: (node, kind, fields) => {
       told.push({ node, kind, fields });
       tellBoard(board, { node, kind, fields, timeMs: 0 });
-      if (stopAt(kind, node)) stop.abort();
+      if (stopAt(kind, node, fields)) stop.abort();
     },
     onLink: async (text) => {
       link = text;
@@ -127,5 +133,13 @@ describe("the network", () => {
       }),
     ).rejects.toMatchObject({ code: "config", message: "validator-2: no stake", remedy: "stake" });
     expect(told).toEqual(["validator-1", "gateway", "chain"]);
+  }, 20_000);
+
+  it("goes on where a dishonest trainer cannot work", async () => {
+    const stopAt = (kind: string, node: string, { state }: LogFields): boolean =>
+      kind === "process" && node === "garbage" && state === "given up";
+    const outcome = await run("", { adversaries: ["garbage"], stopAt });
+    expect(outcome.end).toBe("stopped"); // by this test, not by the one that was given up
+    expect(ofKind(outcome, "bye").slice(-2)).toEqual(["gateway", "chain"]);
   }, 20_000);
 });

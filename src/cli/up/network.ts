@@ -4,14 +4,17 @@
  */
 import { SkeinError } from "../../base/errors.ts";
 import { type LogFields, numberIn, textIn } from "../../base/log/log.ts";
+import { folderStore } from "../../store/folder.node.ts";
 import type { Board } from "./board.ts";
-import { chainPlan, gatewayPlan, nodesOf, trainerPlan, type UpPlan, validatorPlan } from "./plan.ts";
+import { chainPlan, filesOf, gatewayPlan, nodesOf, trainerPlan, type UpPlan, validatorPlan } from "./plan.ts";
 import { type Child, type ChildPlan, superviseChild } from "./supervisor.ts";
 import { watchChain } from "./watch.ts";
 
 /** What a network takes. */
 export interface NetworkOptions {
   readonly plan: UpPlan;
+  /** The run's: 64 hex digits. */
+  readonly specHash: string;
   /** This very program. */
   readonly program: readonly [string, ...string[]];
   /** Kept up to date by `tell`. */
@@ -89,10 +92,14 @@ class Network {
     this.watch(rpcUrl, runId);
     const goesOn = board.rounds > 0; // all have their uids: nobody has to wait for another one's transactions
     const nodes: Child[] = [];
-    for (const { name, role } of nodesOf(plan)) {
+    for (const node of nodesOf(plan)) {
+      const { name, role } = node;
       if (role !== "validator" && role !== "trainer") continue;
-      const child = this.start((role === "validator" ? validatorPlan : trainerPlan)(plan, name, link));
-      nodes.push(child);
+      const child = this.start(
+        role === "validator" ? validatorPlan(plan, name, link) : trainerPlan(plan, node, link),
+        node.adversary === undefined,
+      );
+      if (node.adversary === undefined) nodes.push(child);
       // Validators spend the same coins as the gateway's faucet: one after another.
       if (role === "validator" && !goesOn) await child.ready;
     }
@@ -106,13 +113,14 @@ class Network {
     throw new SkeinError("interrupted", `${plan.name} was stopped`);
   }
 
-  private start(plan: ChildPlan): Child {
+  /** Starts a node. One that cannot work ends the network where it `matters`; what a dishonest one dies of is its own business. */
+  private start(plan: ChildPlan, matters = true): Child {
     if (this.over.signal.aborted) throw new SkeinError("interrupted", "stopped");
     const { program, plan: all } = this.options;
     const onEvent = (name: string, kind: string, fields: LogFields): void => this.heard(name, kind, fields);
     const child = superviseChild(plan, { program, folder: all.dir, onEvent });
     this.children.push(child);
-    child.ended.catch((thrown: unknown) => this.fail(thrown));
+    if (matters) child.ended.catch((thrown: unknown) => this.fail(thrown));
     return child;
   }
 
@@ -131,18 +139,19 @@ class Network {
   }
 
   private watch(rpcUrl: string, runId: number): void {
-    const { board, tell } = this.options;
+    const { board, plan, specHash, tell } = this.options;
     const { hotkeys, blind } = this;
-    const watching = watchChain({ rpcUrl, runId, hotkeys, epoch: board.epoch, tell, signal: blind.signal });
+    const reports = { store: folderStore(filesOf(plan.dir).blobs), specHash };
+    const watching = watchChain({ rpcUrl, runId, hotkeys, epoch: board.epoch, reports, tell, signal: blind.signal });
     watching.catch((thrown: unknown) => this.fail(thrown));
   }
 
   /** Those who work first, those they work with last. */
   private async stopAll(): Promise<void> {
-    const order = [/^trainer-/, /^validator-/, /^gateway$/, /^chain$/];
-    for (const names of order) {
-      if (names.test("chain")) this.blind.abort();
-      const group = this.children.filter(({ name }) => names.test(name));
+    const roles = new Map(nodesOf(this.options.plan).map(({ name, role }) => [name, role]));
+    for (const role of ["trainer", "validator", "gateway", "chain"]) {
+      if (role === "chain") this.blind.abort();
+      const group = this.children.filter(({ name }) => roles.get(name) === role);
       for (const { name } of group) this.options.tell(name, "stopping", {});
       await Promise.all(group.map((child) => child.stop()));
     }

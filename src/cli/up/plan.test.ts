@@ -7,7 +7,15 @@ import { chainPlan, gatewayPlan, nodesOf, trainerPlan, type UpPlan, validatorPla
 import { choosePorts } from "./ports.ts";
 
 const PLAN: UpPlan = {
-  ...{ dir: "net", dataFolder: "net/data-2048", trainers: 2, validators: 2, engine: "auto", threads: 1 },
+  ...{
+    dir: "net",
+    dataFolder: "net/data-2048",
+    trainers: 2,
+    validators: 2,
+    adversaries: [],
+    engine: "auto",
+    threads: 1,
+  },
   ...{ ports: { chain: 8545, gateway: 8640 }, host: "127.0.0.1" },
 };
 const LINK = "http://127.0.0.1:8640/r/00";
@@ -16,6 +24,19 @@ describe("the plan", () => {
   it("brings up services, then validators, then trainers", () => {
     expect(nodesOf(PLAN).map(({ name }) => name)).toEqual(
       "chain gateway validator-1 validator-2 trainer-1 trainer-2".split(" "),
+    );
+  });
+
+  it("adds a dishonest trainer for each attack, which can read what the honest have", () => {
+    const nodes = nodesOf({ ...PLAN, adversaries: ["copycat", "garbage", "copycat"] }).slice(-3);
+    expect(nodes.map(({ name, role, adversary }) => [name, role, adversary])).toEqual([
+      ["copycat", "trainer", "copycat"],
+      ["garbage", "trainer", "garbage"],
+      ["copycat-2", "trainer", "copycat"],
+    ]);
+    const { args } = trainerPlan(PLAN, { name: "copycat-2", adversary: "copycat" }, LINK);
+    expect(args.join(" ")).toMatch(
+      /--keys net\/copycat-2\/keys .* --adversary copycat --leak net\/trainer-1 net\/trainer-2$/,
     );
   });
 
@@ -31,7 +52,7 @@ describe("the plan", () => {
     expect(words(validatorPlan(PLAN, "validator-2", LINK))).toBe(
       `validate ${LINK} --keys net/owner --wallet owner --hotkey validator-2 --stake 600 --dir net/validator-2 --engine auto --threads 1 --json`,
     );
-    expect(words(trainerPlan(PLAN, "trainer-1", LINK))).toBe(
+    expect(words(trainerPlan(PLAN, { name: "trainer-1" }, LINK))).toBe(
       `join ${LINK} --keys net/trainer-1/keys --dir net/trainer-1 --engine auto --threads 1 --json`,
     );
   });
@@ -41,7 +62,7 @@ describe("the plan", () => {
       chainPlan(PLAN),
       gatewayPlan(PLAN, ""),
       validatorPlan(PLAN, "validator-1", ""),
-      trainerPlan(PLAN, "t", ""),
+      trainerPlan(PLAN, { name: "t" }, ""),
     ];
     expect(all.map(({ forever }) => forever === true)).toEqual([true, true, false, false]);
   });

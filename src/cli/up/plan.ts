@@ -10,6 +10,8 @@ export interface UpPlan {
   readonly dataFolder: string;
   readonly trainers: number;
   readonly validators: number;
+  /** Kinds of attack (sim/adversary/): each is a further trainer, and a dishonest one. */
+  readonly adversaries: readonly string[];
   readonly engine: EngineName;
   /** Compute threads of each node. */
   readonly threads: number;
@@ -41,20 +43,33 @@ export function filesOf(dir: string): Readonly<Record<"spec" | "link" | "history
   };
 }
 
-/** All nodes, in the order in which they come up. */
-export function nodesOf({ trainers, validators }: Pick<UpPlan, "trainers" | "validators">): {
+/** A node as it is planned. */
+export interface PlannedNode {
   readonly name: string;
   readonly role: NodeRole;
-}[] {
+  /** The attack that it makes, where it is dishonest. */
+  readonly adversary?: string;
+}
+
+/** All nodes, in the order in which they come up. A dishonest one has its attack's name. */
+export function nodesOf({
+  trainers,
+  validators,
+  adversaries,
+}: Pick<UpPlan, "trainers" | "validators" | "adversaries">): PlannedNode[] {
   return [
     { name: "chain", role: "chain" },
     { name: "gateway", role: "gateway" },
     ...numbered("validator", validators),
     ...numbered("trainer", trainers),
+    ...adversaries.map((adversary, i): PlannedNode => {
+      const nth = adversaries.slice(0, i).filter((other) => other === adversary).length + 1;
+      return { name: nth === 1 ? adversary : `${adversary}-${nth}`, role: "trainer", adversary };
+    }),
   ];
 }
 
-function numbered(role: "validator" | "trainer", count: number): { readonly name: string; readonly role: NodeRole }[] {
+function numbered(role: "validator" | "trainer", count: number): PlannedNode[] {
   return Array.from({ length: count }, (_, i) => ({ name: `${role}-${i + 1}`, role }));
 }
 
@@ -79,9 +94,12 @@ export function validatorPlan(plan: UpPlan, name: string, link: string): ChildPl
   return { name, args: ["validate", link, ...who, ...placeOf(plan, name)] };
 }
 
-/** A trainer: a stranger to all others, with keys of its own and nothing but the link. */
-export function trainerPlan(plan: UpPlan, name: string, link: string): ChildPlan {
-  return { name, args: ["join", link, "--keys", `${plan.dir}/${name}/keys`, ...placeOf(plan, name)] };
+/** A trainer: a stranger to all others, with keys of its own and nothing but the link. A dishonest one can read the folders of the honest. */
+export function trainerPlan(plan: UpPlan, { name, adversary }: Omit<PlannedNode, "role">, link: string): ChildPlan {
+  const args = ["join", link, "--keys", `${plan.dir}/${name}/keys`, ...placeOf(plan, name)];
+  if (adversary === undefined) return { name, args };
+  const leaks = numbered("trainer", plan.trainers).map((honest) => `${plan.dir}/${honest.name}`);
+  return { name, args: [...args, "--adversary", adversary, ...(leaks.length > 0 ? ["--leak", ...leaks] : [])] };
 }
 
 function placeOf({ dir, engine, threads }: UpPlan, name: string): string[] {

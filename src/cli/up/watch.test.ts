@@ -1,9 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { keyOf, type Network, toyNetwork } from "../../../test/helpers/network.ts";
+import { finding, reportOn } from "../../../test/helpers/reports.ts";
 import type { LogFields } from "../../base/log/log.ts";
-import type { Chain } from "../../chain/chain.ts";
+import type { Chain, Signer } from "../../chain/chain.ts";
 import { roundStart } from "../../chain/rounds.ts";
+import { encodeReport } from "../../score/report.ts";
+import type { Finding } from "../../score/standing.ts";
+import { putBlob } from "../../store/blobs.ts";
+import { memoryStore } from "../../store/memory.ts";
+import { putNews } from "../../store/news.ts";
+import type { Store } from "../../store/store.ts";
 import { watchChain } from "./watch.ts";
+
+const SPEC = "cd".repeat(32);
 
 interface Sight {
   readonly node: string;
@@ -15,7 +24,11 @@ interface Sight {
 async function watched(
   network: Network,
   blocks: number,
-  { epoch, connect = async () => network.twin }: { epoch?: number; connect?: () => Promise<Chain> } = {},
+  {
+    epoch,
+    connect = async () => network.twin,
+    store = memoryStore(),
+  }: { epoch?: number; connect?: () => Promise<Chain>; store?: Store } = {},
 ): Promise<Sight[]> {
   const seen: Sight[] = [];
   const stop = new AbortController();
@@ -23,7 +36,10 @@ async function watched(
   const { runId, twin } = network;
   const tell = (node: string, kind: string, fields: LogFields): void => void seen.push({ node, kind, fields });
   const signal = stop.signal;
-  const watching = watchChain({ rpcUrl: "", runId, hotkeys, epoch, tell, signal, connect });
+  const watching = watchChain({
+    ...{ rpcUrl: "", runId, hotkeys, epoch, tell, signal, connect },
+    reports: { store, specHash: SPEC },
+  });
   const pusher = twin.as(keyOf("v1"));
   for (let left = blocks; left > 0; left--) {
     for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
@@ -64,5 +80,29 @@ describe("the watch", () => {
     expect(kinds(await watched(network, 5, { epoch: subnet.epoch.index }))).toEqual([]);
     network.twin.restore(before);
     expect(kinds(await watched(network, 5, { epoch: subnet.epoch.index - 1 }))).toEqual(["emission"]);
+  });
+
+  it("tells what the validator with the most stake thinks of each node, once a round", async () => {
+    const network = await toyNetwork();
+    const store = memoryStore();
+    const [v1, v2] = [keyOf("v1"), keyOf("v2")];
+    await network.during(network.twin.as(keyOf("owner")).addStake(1, v2.account, 500n * 10n ** 9n));
+    const { neurons } = await network.twin.metagraph(1);
+    const accounts = neurons.map(({ hotkey }) => hotkey);
+    const say = async (by: Signer, facts: Partial<Finding>): Promise<void> => {
+      const findings = [finding(0, v1.account, facts)];
+      const hash = await putBlob(store, encodeReport(reportOn({ specHash: SPEC, round: 4, accounts, findings })));
+      await putNews(store, { kind: "report", round: 4, hash, account: by.account }, by.sign);
+    };
+    await say(v1, {});
+    await say(v2, { copyOf: { uid: 1, round: 3, likeness: 0.9 } });
+    const seen = await watched(network, 20, { store });
+    expect(seen.filter(({ kind }) => kind === "standing")).toEqual([
+      {
+        node: "validator-1",
+        kind: "standing",
+        fields: { round: 4, uid: 0, weight: 0, trouble: "repeats uid 1's payload of round 3 (likeness 0.90)" },
+      },
+    ]);
   });
 });

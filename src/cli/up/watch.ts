@@ -1,10 +1,16 @@
-/** What `skein up` sees of the chain with its own eyes: each new block, who has which uid, and what each epoch has paid. */
+/**
+ * What `skein up` sees with its own eyes: of the chain each new block, who has which uid, and what each epoch has paid; of the validators' reports what
+ * they think of each node.
+ */
 import type { LogFields } from "../../base/log/log.ts";
-import type { Chain, Hash, Head, RunRecord } from "../../chain/chain.ts";
+import type { Chain, Hash, Head, Metagraph, RunRecord } from "../../chain/chain.ts";
 import { connectChain } from "../../chain/connect.ts";
 import { RAO_PER_COIN } from "../../chain/money.ts";
 import { phaseAt } from "../../chain/rounds.ts";
+import type { Store } from "../../store/store.ts";
 import { nap } from "../shared/interrupt.ts";
+import { seenIn, troubleOf } from "../status/peer.ts";
+import { newestReports, permitted } from "../status/reports.ts";
 
 /** What is watched, and who is told. */
 export interface WatchOptions {
@@ -14,6 +20,8 @@ export interface WatchOptions {
   readonly hotkeys: ReadonlyMap<string, string>;
   /** The newest epoch whose emission was told before; undefined where none was. */
   readonly epoch: number | undefined;
+  /** Where validators publish. */
+  readonly reports: { readonly store: Store; readonly specHash: string };
   readonly tell: (node: string, kind: string, fields: LogFields) => void;
   readonly signal: AbortSignal;
   /** For tests: another chain than the one at `rpcUrl`. */
@@ -28,7 +36,7 @@ const PAUSE_MS = 1000;
 /** Watches until the signal says stop. A chain that is away is waited for. */
 export async function watchChain(options: WatchOptions): Promise<void> {
   const { rpcUrl, signal, connect = () => connectChain({ rpcUrl }) } = options;
-  const seen: Seen = { epoch: options.epoch, uids: new Map() };
+  const seen: Seen = { epoch: options.epoch, uids: new Map(), reported: -1 };
   while (!signal.aborted) {
     try {
       const chain = await connect();
@@ -46,6 +54,8 @@ export async function watchChain(options: WatchOptions): Promise<void> {
 interface Seen {
   epoch: number | undefined;
   readonly uids: Map<string, number>;
+  /** Round of the newest report that was told. */
+  reported: number;
 }
 
 async function follow(chain: Chain, options: WatchOptions, seen: Seen): Promise<void> {
@@ -66,8 +76,10 @@ export function placeAt(record: RunRecord, { block }: Head): LogFields {
   return { block, round: at.round, phase: at.phase, blocksLeft: at.blocksLeft };
 }
 
-async function lookAround(chain: Chain, record: RunRecord, { hotkeys, tell }: WatchOptions, seen: Seen): Promise<void> {
-  const { subnet, neurons } = await chain.metagraph(record.netuid);
+async function lookAround(chain: Chain, record: RunRecord, options: WatchOptions, seen: Seen): Promise<void> {
+  const { hotkeys, tell } = options;
+  const metagraph = await chain.metagraph(record.netuid);
+  const { subnet, neurons } = metagraph;
   const { index } = subnet.epoch;
   const isNew = seen.epoch !== undefined && index > seen.epoch;
   seen.epoch = index;
@@ -82,4 +94,28 @@ async function lookAround(chain: Chain, record: RunRecord, { hotkeys, tell }: Wa
     if (isNew) tell(node, "emission", { epoch: index, coins });
   }
   if (isNew) tell("up", "paid", { epoch: index, coins: paid });
+  await lookAtReports(metagraph, options, seen);
 }
+
+/** Tells what the validator with the most stake thinks of each node, once a round. */
+async function lookAtReports(
+  metagraph: Metagraph,
+  { hotkeys, reports, tell }: WatchOptions,
+  seen: Seen,
+): Promise<void> {
+  const counts = permitted(metagraph);
+  const stakes = new Map<string, bigint>(metagraph.neurons.map(({ hotkey, stake }) => [hotkey, stake]));
+  const found = (await newestReports(reports.store, reports.specHash)).filter(({ account }) => counts(account));
+  const [newest] = found.sort((a, b) => order(stakes.get(b.account) ?? 0n, stakes.get(a.account) ?? 0n));
+  if (newest === undefined || newest.report.round <= seen.reported) return;
+  const { round } = newest.report;
+  seen.reported = round;
+  for (const neuron of metagraph.neurons) {
+    const node = hotkeys.get(neuron.hotkey);
+    const known = seenIn(newest, neuron);
+    if (node === undefined || known.weight === undefined) continue;
+    tell(node, "standing", { round, uid: neuron.uid, weight: known.weight, trouble: troubleOf(known) ?? null });
+  }
+}
+
+const order = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -21,6 +21,8 @@ export interface Background {
   readonly received: number;
   /** Whether the newest round that is over changed nothing. */
   readonly nullRound: boolean;
+  /** What was wrong with the node by the report before. */
+  readonly trouble: string | undefined;
 }
 
 /** What an event means; what it says nothing about is absent. */
@@ -109,25 +111,37 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
       news: warn(`${node} waits for the payload of uid ${uid} in round ${round}`),
     };
   },
-  received: ({ node, fields, received: count, round }) => {
+  received: ({ fields, received: count, round }) => {
     const fault = textIn(fields, "fault");
     const news = {
-      news: warn(`${node}: uid ${numberIn(fields, "uid") ?? "?"} sent a bad payload in round ${round}: ${fault}`),
+      news: warn(`uid ${numberIn(fields, "uid") ?? "?"} sent a bad payload in round ${round}: ${fault}`),
     };
     return {
       now: plain(`received ${count} ${count === 1 ? "payload" : "payloads"}`),
       ...(fault === undefined ? {} : news),
     };
   },
-  vote: ({ fields }) => {
-    const [there, missing] = [lengthIn(fields, "uids"), lengthIn(fields, "missing")];
-    const outcome = `voted ${there}/${there + missing}`;
-    return { now: plain("voted, now judges"), outcome: missing > 0 ? warn(outcome) : good(outcome) };
+  vote: ({ fields, received }) => {
+    const [backed, bad] = [lengthIn(fields, "uids"), lengthIn(fields, "missing")];
+    const all = Math.max(backed + bad, received);
+    const outcome = `backed ${backed}/${all}`;
+    return { now: plain("voted"), outcome: backed < all ? warn(outcome) : good(outcome) };
   },
   "vote-refused": ({ node, fields, round }) => ({
     outcome: warn("vote refused"),
     news: warn(`${node}'s vote on round ${round} was refused: ${textIn(fields, "why") ?? ""}`),
   }),
+  challenged: ({ round }) => ({ now: plain(`was asked to show its work of round ${round}`) }),
+  answer: ({ round }) => ({ now: plain(`has shown its work of round ${round}`) }),
+  "answer-failed": ({ node, fields }) => ({
+    news: warn(`${node} could not show its work: ${textIn(fields, "why") ?? ""}`),
+  }),
+  unanswered: ({ node, fields, round }) => ({
+    news: warn(`${node} cannot show its work of round ${round}: ${textIn(fields, "why") ?? ""}`),
+  }),
+  judged: ({ fields }) => ({ now: plain(`judged uid ${numberIn(fields, "uid") ?? "?"}`) }),
+  "judging-failed": ({ node, fields }) => ({ news: bad(`${node} cannot judge: ${textIn(fields, "why") ?? ""}`) }),
+  audited: auditWords,
   validation: ({ fields }) => ({ now: plain(`judged ${numberIn(fields, "judged") ?? 0} payloads`) }),
   checkpoint: ({ fields, round }) => {
     const newBytes = numberIn(fields, "newBytes") ?? 0;
@@ -148,8 +162,32 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     const [epoch = 0, coins = 0] = [numberIn(fields, "epoch"), numberIn(fields, "coins")];
     return { news: dim(`epoch ${epoch} paid ${figures(coins)} coins`) };
   },
+  standing: ({ node, fields, round, trouble: before }) => {
+    const trouble = textIn(fields, "trouble");
+    if (trouble === undefined || kindOf(trouble) === kindOf(before)) return {};
+    const weight = (numberIn(fields, "weight") ?? 0).toFixed(2);
+    return { news: warn(`${node} in round ${round}: ${trouble}; its weight is ${weight}`) };
+  },
   note: ({ fields }) => ({ news: plain(textIn(fields, "text") ?? "") }),
 };
+
+function auditWords({ fields, round }: Case): Words {
+  const [verdict, reason] = [textIn(fields, "verdict") ?? "", textIn(fields, "reason")];
+  const what = `the work of uid ${numberIn(fields, "uid") ?? "?"} in round ${round}`;
+  switch (verdict) {
+    case "passed":
+      return { news: dim(`${what} was replayed, and is what it says`) };
+    case "refuted":
+      return { news: bad(`${what} was replayed, and is not what it says: ${reason ?? ""}`) };
+    default:
+      return { news: warn(`${what} was to be shown, and was not`) };
+  }
+}
+
+/** The words of a trouble without numbers and particulars: the same again is no news. */
+function kindOf(trouble: string | undefined): string | undefined {
+  return trouble?.replace(/:.*|\d+(\.\d+)?/g, "");
+}
 
 function processWords({ node, fields }: Case): Words {
   const why = textIn(fields, "why") ?? "";

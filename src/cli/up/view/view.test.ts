@@ -39,13 +39,13 @@ describe("the picture", () => {
       " 5.411           ████████▇▆▅▄▃▂▁",
       " on unseen text  █████████████████▇▇▆▅▅▄▃▃▂▂▁·································",
       "",
-      " node         uid  now                       last round      sent  earned  busy",
-      " validator-1    0  judged 4 payloads         voted 4/4               8.64",
-      " validator-2    1  judged 4 payloads         voted 4/4               8.64",
-      " trainer-1      2  step  3/10  loss 4.200    applied       406 kB    8.64  53 %",
-      " trainer-2      3  step  4/10  loss 4.300    applied       375 kB    8.64  53 %",
-      " trainer-3      4  revealed its payload      applied       406 kB    8.64  53 %",
-      " trainer-4      5  step  6/10  loss 4.500    applied       406 kB    8.64  53 %",
+      " node         uid  now                        last round   weight  earned  busy",
+      " validator-1    0  judged 4 payloads          backed 4/4             8.64",
+      " validator-2    1  judged 4 payloads          backed 4/4             8.64",
+      " trainer-1      2  step  3/10  loss 4.200     applied        1.00    8.64  53 %",
+      " trainer-2      3  step  4/10  loss 4.300     applied        1.00    8.64  53 %",
+      " trainer-3      4  revealed its payload       applied        1.00    8.64  53 %",
+      " trainer-4      5  step  6/10  loss 4.500     applied        1.00    8.64  53 %",
       "",
       " root   133f2a9c04d1  the params after round 13; 14 rounds over, 1 of them null",
       " bytes  31.2 kB a payload, 103× smaller than the model's 3.23 MB",
@@ -55,6 +55,20 @@ describe("the picture", () => {
       " hh:mm:ss  epoch 13 paid 7.4 coins",
       " Ctrl-C stops and saves; `skein up` goes on",
     ]);
+  });
+
+  it("shows of the dishonest what has come out about them", () => {
+    const board = newBoard([
+      ...storyNodes(2),
+      { name: "perturbed-copy", role: "trainer", adversary: "perturbed-copy" },
+    ]);
+    for (const each of story(3, 2)) tellBoard(board, each);
+    const trouble = "repeats uid 4's payload of round 6 (likeness 0.91)";
+    tellBoard(board, { node: "perturbed-copy", kind: "standing", fields: { round: 6, weight: 0, trouble }, timeMs: 0 });
+    const lines = view(board, SCENE, { columns: 100, rows: 24, nowMs: 0, startMs: 0 });
+    const line = lines.find((each) => plainText(each).includes("perturbed-copy"));
+    expect(plainText(line ?? [])).toMatch(/^ perturbed-copy {7}repeats uid 4's payload of roun… +0\.00$/);
+    expect(line?.filter(({ style }) => style === "bad")).toHaveLength(2);
   });
 
   it("has the whole link, and more room for all, on 120 columns", () => {

@@ -151,18 +151,44 @@ interface Column {
   readonly cell: (node: BoardNode) => readonly [text: string, style?: Style];
 }
 
-function columnsOf(columns: number): readonly Column[] {
-  const fixed: readonly Column[] = [
-    { title: "node", width: 11, cell: ({ name }) => [name] },
+/** Letters of the longest name that is shown whole. */
+const NAME_MAX = 15;
+
+/** Letters in which one can say what a node does. */
+const NOW_MIN = 20;
+const NOW_MAX = 32;
+
+function columnsOf(nodes: readonly BoardNode[], columns: number): readonly Column[] {
+  const names = Math.min(NAME_MAX, Math.max(...nodes.map(({ name }) => name.length), 11));
+  const sent: Column = {
+    ...{ title: "sent", width: 7, right: true },
+    cell: ({ sentBytes }) => [sentBytes > 0 ? bytes(sentBytes) : ""],
+  };
+  const first: readonly Column[] = [
+    { title: "node", width: names, cell: ({ name, adversary }) => [name, adversary === undefined ? "plain" : "bad"] },
     { title: "uid", width: 3, right: true, cell: ({ uid }) => [uid === undefined ? "" : String(uid), "dim"] },
-    { title: "last round", width: 11, cell: ({ outcome }) => (outcome ? [outcome.text, outcome.tone] : [""]) },
-    { title: "sent", width: 7, right: true, cell: ({ sentBytes }) => [sentBytes > 0 ? bytes(sentBytes) : ""] },
+  ];
+  const last: readonly Column[] = [
+    { title: "weight", width: 6, right: true, cell: ({ weight }) => [weight === undefined ? "" : weight.toFixed(2)] },
     { title: "earned", width: 6, right: true, cell: ({ earned }) => [earned > 0 ? figures(earned) : ""] },
     { title: "busy", width: 4, right: true, cell: ({ busy }) => [busy === undefined ? "" : percent(busy)] },
   ];
-  const taken = fixed.reduce((sum, { width }) => sum + width + GAP.length, 1);
-  const width = Math.max(16, Math.min(32, columns - taken));
-  return [...fixed.slice(0, 2), { title: "now", width, cell: ({ now }) => [now.text, now.tone] }, ...fixed.slice(2)];
+  const outcome: Column = {
+    ...{ title: "last round", width: 11 },
+    cell: (node) => (node.outcome ? [node.outcome.text, node.outcome.tone] : [""]),
+  };
+  const left = (fixed: readonly Column[]): number =>
+    columns - fixed.reduce((sum, { width }) => sum + width + GAP.length, 1);
+  const all = [...first, outcome, sent, ...last];
+  const roomy = left(all) >= NOW_MIN; // where there is little room, what was sent is the first to go: the sums have it too
+  const fixed = roomy ? all : [...first, outcome, ...last];
+  const width = Math.max(NOW_MIN, Math.min(NOW_MAX, left(fixed)));
+  return [...fixed.slice(0, 2), { title: "now", width, cell: nowCell }, ...fixed.slice(2)];
+}
+
+/** What a node does; of a dishonest one rather what has come out about it. */
+function nowCell({ now, adversary, trouble }: BoardNode): readonly [string, Style] {
+  return adversary === undefined || trouble === undefined ? [now.text, now.tone] : [trouble, "bad"];
 }
 
 function percent(share: number): string {
@@ -170,7 +196,7 @@ function percent(share: number): string {
 }
 
 function nodeLines(nodes: readonly BoardNode[], rows: number, columns: number): SpanLine[] {
-  const layout = columnsOf(columns);
+  const layout = columnsOf(nodes, columns);
   const line = (cells: readonly (readonly [string, Style?])[]): SpanLine =>
     layout.flatMap(({ width, right }, i): SpanLine => {
       const [text = "", style] = cells[i] ?? [];
