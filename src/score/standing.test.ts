@@ -262,6 +262,8 @@ describe("the gate", () => {
     expect(gates(times(40, weak), [0, 1, 2, 3])).toEqual([1, 1, 1, 0]);
     const none = [mark(0, 0), mark(1, -0.3), mark(2, 0.3), mark(3, 0)];
     expect(gates(times(40, none), [0, 1, 2, 3])).toEqual([1, 1, 1, 1]);
+    const chance = [mark(0, 0.15), mark(1, -1), mark(2, 1.35)];
+    expect(gates(times(6, chance), [0, 1, 2])).toEqual([1, 1, 1]);
   });
 
   it("cannot be raised over the honest by those who overfit", () => {

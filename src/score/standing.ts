@@ -128,6 +128,8 @@ const GATE_ALPHA = 0.1;
 const MARK_ERRORS = 3;
 /** Benefit of the doubt: what the gate is raised by after one game; after n games, an n-th of it. */
 const GATE_DOUBT = 1;
+/** Where half of those who are known have less than this, marks are chance (tiny models remember nothing), and the gate asks for none. */
+const GATE_SIGNAL = 0.15;
 /**
  * The gate is open from here up, or from so much below the field where its marks are weaker, and closes over a span below that. Where models are
  * large enough to remember, one honest peer in ten thousand is ever below 0.4, and who did not train on its data is at 0 ± 0.08 (docs/LOG.md).
@@ -135,6 +137,8 @@ const GATE_DOUBT = 1;
 const GATE_OPEN = 0.4;
 const GATE_BELOW_FIELD = 0.2;
 const GATE_SPAN = 0.3;
+/** Below every mark. */
+const GATE_NONE = -2;
 /** Games after which a peer's gate is part of the field's. */
 const GATE_KNOWN = 5;
 /** Part of one's own effort that others must show to be compared with. */
@@ -234,10 +238,6 @@ function lowerMedian(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? 0;
 }
 
-function upperQuartile(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor((3 * values.length) / 4)] ?? 0;
-}
-
 /**
  * How the game of a payload against nothing ended; undefined where none was played: it was not judged, or not there and not drawn. (Who is
  * drawn is known before payloads are shown: whoever holds his back then, has lost.)
@@ -297,10 +297,17 @@ type Gates = (standing: Standing) => number;
  */
 function gates({ peers }: Standings): Gates {
   const known = peers.filter((each) => each.judged >= GATE_KNOWN && qualityOf(each) > 0 && conductOf(each) > 0);
+  const isSignal = quantile(known, 1 / 2) >= GATE_SIGNAL;
   return ({ effort }) => {
+    if (!isSignal) return GATE_NONE;
     const alike = known.filter((each) => each.effort >= GATE_ALIKE * effort);
-    return Math.min(GATE_OPEN, rounded(upperQuartile(alike.map(({ gate }) => gate)) - GATE_BELOW_FIELD));
+    return Math.min(GATE_OPEN, rounded(quantile(alike, 3 / 4) - GATE_BELOW_FIELD));
   };
+}
+
+/** The gate that so much of `standings` are below; 0 of none. */
+function quantile(standings: readonly Standing[], part: number): number {
+  return standings.map(({ gate }) => gate).sort((a, b) => a - b)[Math.floor(part * standings.length)] ?? 0;
 }
 
 /** A validator's votes: in proportion to weights, without zeros; none where no weight is positive. */
