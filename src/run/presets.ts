@@ -119,7 +119,7 @@ export const RUN_PRESETS: Readonly<Record<RunPresetName, RunPreset>> = {
     timing: { trainBlocks: 10, revealBlocks: 2, voteBlocks: 4 },
     checkpointEvery: 5,
     score: { sequences: 8, unassigned: 16, peers: 8, validationSequences: 32 },
-    audit: { spans: 2, perMille: 50, tolerance: 0 },
+    audit: { spans: 2, perMille: 40, tolerance: 0 },
   },
   "2m": {
     name: "2m",
@@ -141,7 +141,7 @@ export const RUN_PRESETS: Readonly<Record<RunPresetName, RunPreset>> = {
     timing: { trainBlocks: 10, revealBlocks: 3, voteBlocks: 4 },
     checkpointEvery: 10,
     score: { sequences: 8, unassigned: 16, peers: 10, validationSequences: 64 },
-    audit: { spans: 4, perMille: 60, tolerance: 0.05 },
+    audit: { spans: 4, perMille: 50, tolerance: 0.05 },
   },
   "125m": {
     name: "125m",

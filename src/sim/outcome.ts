@@ -11,6 +11,8 @@ export interface Member {
   readonly honest: boolean;
   /** Whether it was there to the end. */
   readonly stayed: boolean;
+  /** Sequences of a step that it trains on, or claims to. */
+  readonly batch: number;
   /** Coins that its uids were paid over the run. */
   readonly paid: number;
   /** Share of the subnet's incentive at the end, 0 to 1. */
@@ -73,6 +75,7 @@ export interface Held {
   readonly name: string;
   readonly honest: boolean;
   readonly stayed: boolean;
+  readonly batch: number;
   readonly accounts: readonly Hash[];
 }
 
@@ -130,7 +133,7 @@ async function roundsOf({ network: { twin, runId, spec } }: Seen): Promise<reado
 }
 
 function memberOf(
-  { name, honest, stayed, accounts }: Held,
+  { name, honest, stayed, batch, accounts }: Held,
   seen: Seen,
   rounds: readonly Round[],
   neurons: readonly { readonly hotkey: Hash; readonly incentive: number }[],
@@ -146,7 +149,7 @@ function memberOf(
   const incentive = neurons.filter(({ hotkey }) => accounts.includes(hotkey)).reduce((sum, n) => sum + n.incentive, 0);
   const paid = accounts.reduce((sum, account) => sum + (seen.witness.paid.get(account) ?? 0n), 0n);
   return {
-    ...{ name, honest, stayed },
+    ...{ name, honest, stayed, batch },
     paid: Number(paid) / COIN,
     incentive: incentive / 65_535,
     committed: committed.length,
@@ -208,7 +211,10 @@ function marksOf(
 export interface Comparison {
   /** Loss relative to the honest peers' clean run, minus one. */
   readonly damage: number;
-  /** What a dishonest trainer was paid, relative to the mean honest one: their mean and the most of one; 0 without any. */
+  /**
+   * What a dishonest trainer was paid, relative to the mean honest one that trains on as much as it claims: their mean and the most of one; 0 without
+   * any.
+   */
   readonly rewardShare: number;
   readonly rewardShareMax: number;
   /** The least that an honest trainer who stayed was paid, relative to what it was paid in the clean run. */
@@ -230,7 +236,9 @@ export function compared(outcome: Outcome, clean: Outcome): Comparison {
   const honest = outcome.members.filter((member) => member.honest);
   const dishonest = outcome.members.filter((member) => !member.honest);
   const mean = (list: readonly number[]): number => list.reduce((sum, x) => sum + x, 0) / Math.max(1, list.length);
-  const shares = dishonest.map(({ paid }) => paid / mean(honest.map((member) => member.paid)));
+  const most = Math.max(...honest.map(({ batch }) => batch));
+  const equal = mean(honest.filter(({ batch, stayed }) => stayed && batch === most).map(({ paid }) => paid));
+  const shares = dishonest.map(({ paid }) => paid / equal);
   const upright = outcome.validators.filter((validator) => validator.honest);
   const liar = outcome.validators.find((validator) => !validator.honest);
   const cleanPaid = new Map(clean.members.map(({ name, paid }) => [name, paid]));

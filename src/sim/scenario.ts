@@ -176,8 +176,12 @@ function startOf({ network, trouble, witness, folders }: Cast, name: string, mor
 type End = { readonly state: State; readonly stopped: boolean };
 
 function trainHonest(cast: Cast, name: string, index: number): Promise<End> {
-  const batch = cast.batches[index % cast.batches.length];
-  return cast.network.trainer(name, startOf(cast, name, batch === undefined ? {} : { batch }));
+  return cast.network.trainer(name, startOf(cast, name, { batch: batchOf(cast, index) }));
+}
+
+/** Sequences of a step of the honest trainer with this index. */
+function batchOf({ batches, spec }: Cast, index: number): number {
+  return batches[index % Math.max(1, batches.length)] ?? spec.inner.batch;
 }
 
 /** A dishonest trainer, one life after another. What it dies of is its own business. */
@@ -232,10 +236,10 @@ function heldIn(cast: Cast, ends: readonly End[]): readonly Held[] {
   return [
     ...ends.map(({ stopped }, i) => {
       const name = `p${i + 1}`;
-      return { name, honest: true, stayed: !stopped, accounts: [account(name)] };
+      return { name, honest: true, stayed: !stopped, batch: batchOf(cast, i), accounts: [account(name)] };
     }),
     ...names("x", cast.dishonest).map((name) => ({
-      ...{ name, stayed: true },
+      ...{ name, stayed: true, batch: cast.spec.inner.batch },
       honest: cast.adversary === undefined,
       accounts: lives.map((life) => account(lifeName(name, life))),
     })),
