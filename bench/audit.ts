@@ -6,7 +6,8 @@
  *   PYTHON=python3 node build/ts/bench/audit.js calibrate [--preset laptop|2m] [--after 0,200,1000] [--modes fp32,tf32,bf16] [--reference]
  *   node build/ts/bench/audit.js reset [--preset laptop|2m] [--rounds 24] [--seed 1]
  *
- * cost: the share of a round's training that recording it takes, and that an audit takes on average, with the run's own numbers.
+ * cost: the share of a round's training that recording it takes, that judging a payload takes a validator, and that an audit takes on average, with
+ * the run's own numbers.
  * calibrate: how far the same span ends from the exact engine's result (L2, relative to how far it went) on other engines, and how far
  * whoever saves work would end; from states early and late in training. reset: what it costs in loss to begin every round with fresh moments.
  * All print Markdown tables for docs/LOG.md.
@@ -20,7 +21,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { must } from "../src/base/assert.ts";
 import { bytesOf } from "../src/base/bytes.ts";
-import { encodeBody } from "../src/codec/body.ts";
+import { decodeBody, encodeBody } from "../src/codec/body.ts";
 import { compressor } from "../src/codec/feedback.ts";
 import { assignment } from "../src/data/assignment.ts";
 import type { Engine } from "../src/engine/engine.ts";
@@ -32,6 +33,8 @@ import { trainCohort } from "../src/roles/cohort.ts";
 import { takeSteps } from "../src/roles/network/trainer/inner.ts";
 import { recorder, type WorkRecord } from "../src/roles/network/trainer/record.ts";
 import { auditTerms, stepBatch } from "../src/roles/network/work.ts";
+import { bestMeans } from "../src/round/native/native.node.ts";
+import { contributionOf } from "../src/round/payload.ts";
 import { stateRoot } from "../src/round/state-root.ts";
 import { specHash } from "../src/run/parse.ts";
 import { makeSpec } from "../src/run/presets.ts";
@@ -40,6 +43,8 @@ import { answeredLeaves, answeredVectors } from "../src/score/audit/answer.ts";
 import { claimIn, isVerdict } from "../src/score/audit/claim.ts";
 import { leafProof, workCommitment } from "../src/score/audit/commitment.ts";
 import { relativeError, replayed } from "../src/score/audit/replay.ts";
+import { evaluationStep, openEvaluator } from "../src/score/gain.ts";
+import { assignedSample, unassignedSample } from "../src/score/samples.ts";
 import { folderStore } from "../src/store/folder.node.ts";
 import { memoryStore } from "../src/store/memory.ts";
 import { type Adam, FORGERS, give, type Span, take, worked } from "./audit/forgers.ts";
@@ -147,6 +152,39 @@ async function auditedPart(engine: Engine, made: WorkRecord, body: Uint8Array, b
   return { ms, bytes: roles.length * base.byteLength };
 }
 
+/** Judges a payload as a validator does: decodes it, and computes the losses; milliseconds, for the first of a round and for the others. */
+async function judgedPayload(engine: Engine, body: Uint8Array, params: Float32Array) {
+  const { layout } = node;
+  const split = dataset.split("train");
+  const plan = assignmentPlan(spec, split.sequences(inner.seqLen));
+  const trained = { steps: inner.steps, batchTrained: inner.batch };
+  const assignedTo = assignedSample(assigned, 0, 1, trained, spec.score.sequences, "bench", "bench");
+  const { sequences: unassigned } = unassignedSample(plan, 0, spec.score.unassigned, "bench");
+  const step = evaluationStep(spec.outer.lr, spec.score.peers);
+  const setup = { engine, params, layout, step, split, seqLen: inner.seqLen, means: bestMeans() };
+  const evaluator = await openEvaluator(setup);
+  const judge = async () => {
+    const tensors = decodeBody(body, node.body);
+    if (typeof tensors === "string") throw new Error(tensors);
+    const header = {
+      runHash: body,
+      round: 0,
+      uid: 1,
+      baseRoot: body,
+      tokens: 0,
+      dataDigest: body,
+      workCommitment: body,
+    };
+    const contribution = contributionOf({ header, tensors });
+    return must(await evaluator.evaluate({ uid: 1, contribution, assigned: assignedTo, unassigned }), "an evaluation");
+  };
+  const [, sharedMs] = await timed(() => evaluator.prepare(unassigned));
+  const [, ownMs] = await timed(() => evaluator.prepare(assignedTo));
+  const again = [];
+  for (let i = 0; i < 5; i++) again.push((await timed(judge))[1]);
+  return { sharedMs, ms: ownMs + median(again) };
+}
+
 async function cost(): Promise<void> {
   const engine = await open("auto");
   const base = initParams(spec.model, "1");
@@ -164,6 +202,8 @@ async function cost(): Promise<void> {
   }
   const auditMs = parts.reduce((sum, { ms }) => sum + ms, 0) / parts.length;
   const bytes = parts.reduce((sum, each) => sum + each.bytes, 0) / parts.length;
+  const judging = await judgedPayload(engine, body, base);
+  const judgeMs = judging.ms + judging.sharedMs / spec.score.peers;
   const average = (audit.perMille / 1000) * (auditMs / of("trainMs"));
   const rows = [
     ["params", paramCount(spec.model).toLocaleString("en")],
@@ -171,6 +211,7 @@ async function cost(): Promise<void> {
     ["training", `${of("trainMs").toFixed(0)} ms`],
     ["recording it (state roots, copies)", `${of("recordMs").toFixed(1)} ms, ${percent(share)}`],
     ["compressing, for comparison", `${of("compressMs").toFixed(1)} ms`],
+    [`judging a payload, one of ${spec.score.peers}`, `${judgeMs.toFixed(0)} ms, ${percent(judgeMs / of("trainMs"))}`],
     ["an audit of one part, on average", `${auditMs.toFixed(0)} ms, ${percent(auditMs / of("trainMs"))}`],
     [`the same for ${audit.perMille} payloads of a thousand`, percent(average)],
     [
