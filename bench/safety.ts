@@ -139,7 +139,7 @@ function row(plan: Plan): string | undefined {
     ...(outcome.probe === null ? [] : [`${outcome.probe.what}: ${outcome.probe.value.toFixed(4)}`]),
   ];
   const cells = [
-    ...[number, name, share, late(c.found), late(c.excluded), percent(c.damage), reward],
+    ...[number, name, share, late(c.found), late(c.excluded), percent(c.damage), percent(c.drift), reward],
     ...[times(c.honestReward), c.refused.length, c.expelled.length, notes.join("; ")],
   ];
   return `| ${cells.join(" | ")} |`;
@@ -156,9 +156,9 @@ function printTable(): void {
         );
     }
     console.log(
-      "\n| # | kind | share | found | excluded | damage | pay of one | least honest pay | honest payloads refused | honest peers out | besides |",
+      "\n| # | kind | share | found | excluded | damage | drift | pay of one | least honest pay | honest payloads refused | honest peers out | besides |",
     );
-    console.log("|---|---|---|---|---|---|---|---|---|---|---|");
+    console.log("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for (const plan of plans().filter((each) => each.seed === seed && each.name !== CLEAN && each.name !== LONG)) {
       const text = row(plan);
       if (text !== undefined) console.log(text);

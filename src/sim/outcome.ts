@@ -2,6 +2,7 @@
 import { must } from "../base/assert.ts";
 import type { Hash } from "../chain/chain.ts";
 import type { Report } from "../score/report.ts";
+import type { Harm } from "./harm.ts";
 import { keyOf, type Network } from "./network.ts";
 import type { Witness } from "./witness.ts";
 
@@ -58,6 +59,8 @@ export interface Outcome {
   readonly validators: readonly ValidatorMember[];
   /** What the attack wanted of the model, as far as it can be measured. */
   readonly probe: { readonly what: string; readonly value: number } | null;
+  /** Rounds in which payloads of the dishonest were applied, and what they did to the loss. */
+  readonly harm: readonly Harm[];
   /** Hotkeys that the dishonest held in all. */
   readonly ringSize: number;
 }
@@ -209,8 +212,10 @@ function marksOf(
 
 /** How a scenario compares with clean runs. */
 export interface Comparison {
-  /** Loss relative to the honest peers' clean run, minus one. */
+  /** By how much payloads of the dishonest raised the loss over the run, relative to the last loss. */
   readonly damage: number;
+  /** The last loss relative to the honest peers' clean run, minus one. Clean runs on two chains differ, too: by 2.4 % (one standard deviation). */
+  readonly drift: number;
   /**
    * What a dishonest trainer was paid, relative to the mean honest one that trains on as much as it claims: their mean and the most of one; 0 without
    * any.
@@ -245,7 +250,8 @@ export function compared(outcome: Outcome, clean: Outcome): Comparison {
   const latest = (list: readonly (number | null)[]): number | null =>
     list.includes(null) ? null : Math.max(0, ...list.map((round) => must(round ?? undefined, "a round")));
   return {
-    damage: outcome.loss / clean.loss - 1,
+    damage: outcome.harm.reduce((sum, { nats }) => sum + nats, 0) / outcome.loss,
+    drift: outcome.loss / clean.loss - 1,
     rewardShare: mean(shares),
     rewardShareMax: Math.max(0, ...shares),
     honestReward: Math.min(

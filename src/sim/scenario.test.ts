@@ -32,7 +32,15 @@ describe("a scenario", () => {
     }
     expect(clean.curve.length).toBe(14);
     const same = compared(clean, clean);
-    expect(same).toMatchObject({ damage: 0, rewardShare: 0, honestReward: 1, liarReward: null, found: 0, excluded: 0 });
+    expect(same).toMatchObject({
+      damage: 0,
+      drift: 0,
+      rewardShare: 0,
+      honestReward: 1,
+      liarReward: null,
+      found: 0,
+      excluded: 0,
+    });
   });
 
   it("tells when somebody who does not belong is found out and paid less", async () => {
@@ -42,6 +50,7 @@ describe("a scenario", () => {
     expect(comparison.rewardShare).toBeLessThan(0.5);
     expect(comparison.found).not.toBeNull();
     expect(comparison.damage).toBeLessThan(0.1);
+    expect(outcome.harm.every(({ round }) => round < 14)).toBe(true);
     expect(outcome.members.filter(({ honest, banned }) => honest && banned !== null)).toEqual([]);
   });
 });

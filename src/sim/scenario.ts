@@ -19,6 +19,7 @@ import type { Report } from "../score/report.ts";
 import { memoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
 import type { Adversary, Ring, Trouble } from "./adversary/adversary.ts";
+import { type Harm, harmOf } from "./harm.ts";
 import { keyOf, type Network, type Start, simulatedNetwork } from "./network.ts";
 import { type Held, membersOf, type Outcome, validatorsOf } from "./outcome.ts";
 import { type Witness, witnessOf } from "./witness.ts";
@@ -114,7 +115,7 @@ export async function runScenario(options: ScenarioOptions): Promise<Outcome> {
   const ends = [...validated.filter((end) => !liar.includes(end)), ...trained].filter(({ stopped }) => !stopped);
   const state = must(validated[0], "a validator").state;
   const roots = new Set(ends.map((end) => `${end.state.round} ${toHex(rootOf(end.state))}`));
-  const { loss, probed } = await measure(cast, state);
+  const { loss, probed, harm } = await measure(cast, state);
   return {
     attack: adversary?.name ?? null,
     ...{ seed: options.seed, rounds: state.round, loss, curve },
@@ -122,6 +123,7 @@ export async function runScenario(options: ScenarioOptions): Promise<Outcome> {
     members: await membersOf(cast, heldIn(cast, trained)),
     validators: await validatorsOf(cast, options.validators, liar.length > 0),
     probe: adversary?.probe && probed !== undefined ? { what: adversary.probe.what, value: probed } : null,
+    harm,
     ringSize: ring.members.length,
   };
 }
@@ -246,21 +248,26 @@ function heldIn(cast: Cast, ends: readonly End[]): readonly Held[] {
   ];
 }
 
-/** The loss of the run's last params, and what an attack wanted of them. */
-async function measure(
-  { openEngine, dataset, spec, adversary, network, ring }: Cast,
-  { params }: State,
-): Promise<{ readonly loss: number; readonly probed: number | undefined }> {
+interface Measured {
+  readonly loss: number;
+  readonly probed: number | undefined;
+  readonly harm: readonly Harm[];
+}
+
+/** The loss of the run's last params, what an attack wanted of them, and what its payloads did. */
+async function measure(cast: Cast, { params }: State): Promise<Measured> {
+  const { openEngine, dataset, spec, adversary, network, ring } = cast;
   const engine = await openEngine("measure");
   try {
     await engine.write("params", params);
     const valid = dataset.split("valid");
     const length = spec.inner.seqLen;
     const { loss } = await validationLoss(engine, valid, { sequences: FINAL_SEQUENCES, length });
-    if (adversary?.probe === undefined) return { loss, probed: undefined };
     const indices = spacedIndices(valid.sequences(length), PROBE_SEQUENCES);
     const sequences = await Promise.all(indices.map((index) => valid.sequence(index, length)));
-    return { loss, probed: await adversary.probe.measure({ engine, network, sequences }, ring) };
+    const probed = await adversary?.probe?.measure({ engine, network, sequences }, ring);
+    const harm = cast.dishonest === 0 ? [] : await harmOf(await network.node("onlooker"), ring.members, engine);
+    return { loss, probed, harm };
   } finally {
     await engine.close();
   }
