@@ -33,6 +33,11 @@ export async function putBlob(store: Store, bytes: Uint8Array): Promise<string> 
 /** Told of a mirror, by its place in the list, that failed or gave something else than the blob. */
 export type OnBadMirror = (index: number, problem: string) => void;
 
+/** What is said of a blob that is longer than it may be: whoever named it is to blame, not who has it. */
+export function oversize(maxBytes: number): string {
+  return `more than ${maxBytes} bytes`;
+}
+
 /**
  * The blob with that hash from the first of `stores` that has it whole and right; undefined where none has. Takes at most `maxBytes` from each; a
  * longer blob counts as wrong. Rejects only where the work was interrupted.
@@ -48,7 +53,7 @@ export async function getBlob(
     try {
       const bytes = await store.get(key, { start: 0, end: maxBytes + 1 });
       if (bytes === undefined) continue;
-      if (bytes.length > maxBytes) onBadMirror(index, `more than ${maxBytes} bytes`);
+      if (bytes.length > maxBytes) onBadMirror(index, oversize(maxBytes));
       else if (sha256Hex(bytes) !== hash) onBadMirror(index, "other bytes than the hash says");
       else return bytes;
     } catch (thrown) {

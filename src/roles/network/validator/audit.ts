@@ -12,7 +12,7 @@ import { messageOf, SkeinError } from "../../../base/errors.ts";
 import type { RoundCommit } from "../../../chain/chain.ts";
 import { accountOfBytes } from "../../../chain/keys/account.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { isFault, PAYLOAD_HEADER_BYTES, PAYLOAD_SIGNATURE_BYTES } from "../../../round/payload.ts";
+import { isFault, PAYLOAD_HEADER_BYTES, PAYLOAD_SIGNATURE_BYTES, payloadBytesMax } from "../../../round/payload.ts";
 import { baseRound } from "../../../run/rules.ts";
 import {
   type Answer,
@@ -34,7 +34,7 @@ import {
 } from "../../../score/audit/claim.ts";
 import { replayed } from "../../../score/audit/replay.ts";
 import { batchTrained } from "../../../score/samples.ts";
-import { blobKey, getBlob } from "../../../store/blobs.ts";
+import { blobKey, getBlob, oversize } from "../../../store/blobs.ts";
 import { isAuthentic, readNewsOf } from "../../../store/news.ts";
 import type { Store } from "../../../store/store.ts";
 import { committedBlob, decodeCommitted, rootOf, type State } from "../follower.ts";
@@ -171,9 +171,9 @@ async function casesOf(
   const commits = (await chain.commits(runId, round)).filter(({ uid }) => uid < spec.uids);
   for (const commit of commits) {
     const part = challenges(commit.uid);
-    const bytes = await committedBlob(node, commit.payloadHash);
+    const { bytes, lied } = await soughtBlob(node, commit.payloadHash.slice(2), payloadBytesMax(node.body));
     if (bytes !== undefined) shown += 1;
-    if (part === undefined) continue;
+    if (part === undefined || lied) continue;
     const payload = bytes && decodeCommitted(node, { round, roots }, commit, bytes);
     const batch = !payload || isFault(payload) ? undefined : batchTrained(payload.header.tokens, spec.inner);
     if (bytes === undefined || !payload || isFault(payload) || !batch) {
@@ -217,7 +217,8 @@ async function look(auditing: Auditing, each: Case): Promise<Answered | Verdict 
     if (news === undefined || !isAuthentic(news, accountOfBytes)) return undefined;
     if (news.round > challenged.header.round) each.reason = undefined; // it was asked again already: what it said before is gone
     if (news.round !== challenged.header.round || news.hash === each.refusedHash) return undefined;
-    const bytes = await getBlob(node.stores, news.hash, answerBytesMax(terms));
+    const { bytes, lied } = await soughtBlob(node, news.hash, answerBytesMax(terms));
+    if (lied) each.reason = undefined;
     if (bytes === undefined) return waits(each, "the answer cannot be had");
     const answer = decodeAnswer(bytes, terms);
     const claim = isAnswerFault(answer)
@@ -235,6 +236,20 @@ async function look(auditing: Auditing, each: Case): Promise<Answered | Verdict 
     each.reason = undefined; // nobody can be blamed for not answering a store that is away
     return undefined;
   }
+}
+
+/** A blob, from whoever has it. `lied`: there is none, and a store gave other bytes in its place, for which its author cannot be blamed. */
+async function soughtBlob(
+  node: ActingNode,
+  hash: string,
+  bytesMax: number,
+): Promise<{ readonly bytes: Uint8Array | undefined; readonly lied: boolean }> {
+  let isBad = false;
+  const bytes = await getBlob(node.stores, hash, bytesMax, (at, why) => {
+    isBad ||= why !== oversize(bytesMax);
+    tellBadMirror(node, hash, at, why);
+  });
+  return { bytes, lied: bytes === undefined && isBad };
 }
 
 function waits(each: Case, reason: string): undefined {
@@ -293,12 +308,15 @@ async function replay(
   const { round, uid } = dealt;
   const startMs = node.clock.monotonic();
   const vectors = new Map<VectorRole, Float32Array>();
+  let isDeceived = false;
   for (const [i, role] of [...claim.expected.keys()].entries()) {
-    const vector = await vectorOf(answer.vectors[i] ?? null, terms.paramCount, (hash, bytesMax) =>
-      getBlob(node.stores, hash, bytesMax, (at, why) => tellBadMirror(node, hash, at, why)),
-    );
+    const vector = await vectorOf(answer.vectors[i] ?? null, terms.paramCount, async (hash, bytesMax) => {
+      const { bytes, lied } = await soughtBlob(node, hash, bytesMax);
+      isDeceived ||= lied;
+      return bytes;
+    });
     if (over.aborted) return "later";
-    if (vector === undefined) return unanswered("pieces are missing");
+    if (vector === undefined) return isDeceived ? undefined : unanswered("pieces are missing");
     vectors.set(role, vector);
   }
   try {
