@@ -298,8 +298,10 @@ describe("a store that gives anything", () => {
     await network.during(Promise.all([...nodes, ...validators]));
     const [sane, misled] = validators.map(({ log }) => auditsOf(log));
     expect(bad(must(sane, "v1's audits"))).toEqual([]);
+    // News has no hash to tell a lie by, and what is longer than it may be is its author's doing as far as anybody can tell.
+    const silences = ["unanswered: no answer", "unanswered: pieces are missing"];
     const blamed = bad(must(misled, "v2's audits")).map(({ verdict, reason }) => `${verdict}: ${reason}`);
-    expect(new Set([...blamed, "unanswered: no answer"])).toEqual(new Set(["unanswered: no answer"])); // news has no hash to tell a lie by
+    expect(new Set([...silences, ...blamed])).toEqual(new Set(silences));
     expect(must(misled, "v2's audits").length).toBeLessThan(must(sane, "v1's audits").length);
   });
 });

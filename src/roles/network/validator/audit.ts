@@ -37,7 +37,7 @@ import { batchTrained } from "../../../score/samples.ts";
 import { blobKey, getBlob, oversize } from "../../../store/blobs.ts";
 import { isAuthentic, readNewsOf } from "../../../store/news.ts";
 import type { Store } from "../../../store/store.ts";
-import { committedBlob, decodeCommitted, rootOf, type State } from "../follower.ts";
+import { decodeCommitted, rootOf, type State } from "../follower.ts";
 import { type ActingNode, roundSeed, stopped, tellBadMirror } from "../node.ts";
 import { answerDeadline, auditTerms, challengesOf, type Dealt, stepBatch, vectorOf } from "../work.ts";
 
@@ -263,17 +263,19 @@ async function claimOf({ node, terms }: Auditing, each: Case, answer: Answer): P
   const claim = claimIn(answer, challenged, terms);
   if (isVerdict(claim)) return claim;
   const before = followedRound(claim, challenged.part, terms);
-  const followed = before === undefined ? undefined : await commitmentOf(node, each.commit, before);
+  const followed = before === undefined ? undefined : await commitmentOf(node, each, before);
   if (followed !== undefined && isVerdict(followed)) return followed;
   return originFault(claim, challenged.part, answer, followed, terms) ?? claim;
 }
 
 /** The work commitment in the payload that the same hotkey promised in an earlier round. */
-async function commitmentOf(node: ActingNode, { hotkey }: RoundCommit, round: number): Promise<Uint8Array | Verdict> {
+async function commitmentOf(node: ActingNode, each: Case, round: number): Promise<Uint8Array | Verdict> {
+  const { hotkey } = each.commit;
   const commits = await node.chain.commits(node.runId, round);
-  const commit = commits.find((each) => each.hotkey === hotkey);
+  const commit = commits.find((other) => other.hotkey === hotkey);
   if (commit === undefined) return { verdict: "refuted", reason: "goes on from a payload that was never promised" };
-  const bytes = await committedBlob(node, commit.payloadHash);
+  const { bytes, lied } = await soughtBlob(node, commit.payloadHash.slice(2), payloadBytesMax(node.body));
+  if (lied) each.reason = undefined;
   const payload = bytes && decodeCommitted(node, { round, roots: new Map() }, commit, bytes);
   if (payload === undefined || isFault(payload)) return unanswered("the earlier payload cannot be had");
   return payload.header.workCommitment;
