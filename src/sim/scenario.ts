@@ -66,8 +66,8 @@ interface Cast extends ScenarioOptions {
 const names = (letter: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${letter}${i + 1}`);
 
 /**
- * A spec for scenarios: a model of 122,000 params at 512 tokens, and rounds of few blocks. The learning rate is half of what learns fastest: at twice
- * as much the final loss of clean runs differs by 2.5 % (one standard deviation) from chain to chain, here by 0.6 %.
+ * A spec for scenarios: a model of 122,000 params at 512 tokens, and rounds of few blocks. The learning rate is half of what learns fastest.
+ * Even so the final loss of clean runs differs by 2.3 % (one standard deviation) from chain to chain, which is why harm is measured in pairs (harm.ts).
  */
 export function scenarioSpec(
   dataset: Dataset,
