@@ -18,8 +18,8 @@ import type { Dataset } from "../src/data/dataset.ts";
 import { openEngine } from "../src/engine/open.node.ts";
 import { bestMeans } from "../src/round/native/native.node.ts";
 import { ADVERSARIES, adversaryNamed } from "../src/sim/adversary/registry.ts";
-import { compared, expelledIn, type Outcome } from "../src/sim/outcome.ts";
-import { runScenario, scenarioSpec } from "../src/sim/scenario.ts";
+import { compared, expelledIn, type Outcome } from "../src/sim/scenario/outcome.ts";
+import { runScenario, scenarioSpec } from "../src/sim/scenario/scenario.ts";
 import { safetyDataset } from "./safety-text.ts";
 
 const PEERS = 10;

@@ -28,8 +28,8 @@ import { roundsOf } from "../run/rules.ts";
 import type { RunSpec } from "../run/spec.ts";
 import { memoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
-import { type VirtualClock, virtualClock } from "./clock.ts";
 import { type Workshop, workshop } from "./engines.ts";
+import { type VirtualClock, virtualClock } from "./timeline.ts";
 
 const COIN = 10n ** 9n;
 const BLOCK_SECONDS = 1;

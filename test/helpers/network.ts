@@ -5,7 +5,7 @@ import { makeSpec, type SpecOverrides } from "../../src/run/presets.ts";
 import type { RunSpec } from "../../src/run/spec.ts";
 import type { Adversary } from "../../src/sim/adversary/adversary.ts";
 import { type Network, simulatedNetwork } from "../../src/sim/network.ts";
-import type { ScenarioOptions } from "../../src/sim/scenario.ts";
+import type { ScenarioOptions } from "../../src/sim/scenario/scenario.ts";
 import { TOY_SHAPE, toyDataset } from "./toy.ts";
 
 export { keyOf, type Network, type Start } from "../../src/sim/network.ts";

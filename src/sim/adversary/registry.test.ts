@@ -4,7 +4,7 @@ import path from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { toyScenario } from "../../../test/helpers/network.ts";
 import { SkeinError } from "../../base/errors.ts";
-import { runScenario } from "../scenario.ts";
+import { runScenario } from "../scenario/scenario.ts";
 import { ADVERSARIES, ATTACK_KINDS, adversaryNamed, PEER_ADVERSARIES } from "./registry.ts";
 
 vi.setConfig({ testTimeout: 60_000 });

@@ -2,13 +2,13 @@
  * What a scenario remembers of a network while it runs: who was paid what in each epoch, and every report that a validator published. Decisions
  * and commits are the chain's own record and are read at the end.
  */
-import { must } from "../base/assert.ts";
-import type { Hash, Neuron } from "../chain/chain.ts";
-import { decodeReport, isReportFault, type Report } from "../score/report.ts";
-import { blobKey } from "../store/blobs.ts";
-import { decodeNews, newsOfKey } from "../store/news.ts";
-import type { Store } from "../store/store.ts";
-import type { Network } from "./network.ts";
+import { must } from "../../base/assert.ts";
+import type { Hash, Neuron } from "../../chain/chain.ts";
+import { decodeReport, isReportFault, type Report } from "../../score/report.ts";
+import { blobKey } from "../../store/blobs.ts";
+import { decodeNews, newsOfKey } from "../../store/news.ts";
+import type { Store } from "../../store/store.ts";
+import type { Network } from "../network.ts";
 
 /** What was seen. */
 export interface Witness {

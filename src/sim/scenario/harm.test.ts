@@ -1,7 +1,7 @@
 /** What payloads did, against the same round without them. */
 import { expect, it, vi } from "vitest";
-import { toyNetwork } from "../../test/helpers/network.ts";
-import { openReference } from "../engine/reference/reference.ts";
+import { toyNetwork } from "../../../test/helpers/network.ts";
+import { openReference } from "../../engine/reference/reference.ts";
 import { harmOf } from "./harm.ts";
 
 vi.setConfig({ testTimeout: 60_000 });

@@ -1,8 +1,8 @@
 /** Scenarios on the toy: what they count, and that the same scenario gives the same numbers. */
 import { describe, expect, it, vi } from "vitest";
-import { toyNetwork, toyScenario } from "../../test/helpers/network.ts";
-import { SkeinError } from "../base/errors.ts";
-import { adversaryNamed } from "./adversary/registry.ts";
+import { toyNetwork, toyScenario } from "../../../test/helpers/network.ts";
+import { SkeinError } from "../../base/errors.ts";
+import { adversaryNamed } from "../adversary/registry.ts";
 import { compared } from "./outcome.ts";
 import { runScenario } from "./scenario.ts";
 

@@ -1,6 +1,6 @@
 /** Simulated time. */
 import { expect, it } from "vitest";
-import { virtualClock } from "./clock.ts";
+import { virtualClock } from "./timeline.ts";
 
 it("moves when told, and wakes sleepers in the order of their times", async () => {
   const clock = virtualClock(1000);

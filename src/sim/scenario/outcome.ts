@@ -1,9 +1,9 @@
 /** What came of a scenario, as numbers, and how it compares with the same network without the attack. */
-import { must } from "../base/assert.ts";
-import type { Hash } from "../chain/chain.ts";
-import type { Report } from "../score/report.ts";
+import { must } from "../../base/assert.ts";
+import type { Hash } from "../../chain/chain.ts";
+import type { Report } from "../../score/report.ts";
+import { keyOf, type Network } from "../network.ts";
 import type { Harm } from "./harm.ts";
-import { keyOf, type Network } from "./network.ts";
 import type { Witness } from "./witness.ts";
 
 /** What came of one trainer. Rounds are counted from 0. */

@@ -2,25 +2,25 @@
  * One kind of attack against one network: honest trainers of several sizes, dishonest ones, validators, some dozens of rounds of a small model;
  * and what came of it: the loss, who was paid, who was excluded when. With the same options the same numbers come out.
  */
-import { must } from "../base/assert.ts";
-import { toHex } from "../base/hash.ts";
-import type { LogEvent } from "../base/log/log.ts";
-import { numberIn } from "../base/log/log.ts";
-import type { Hash } from "../chain/chain.ts";
-import { roundStart } from "../chain/rounds.ts";
-import type { Dataset } from "../data/dataset.ts";
-import type { Engine } from "../engine/engine.ts";
-import { spacedIndices, validationLoss } from "../evaluate/validation.ts";
-import { rootOf, type State } from "../roles/network/follower.ts";
-import type { MeansKernel } from "../round/means.ts";
-import { makeSpec, type SpecOverrides } from "../run/presets.ts";
-import type { RunSpec } from "../run/spec.ts";
-import type { Report } from "../score/report.ts";
-import { memoryStore } from "../store/memory.ts";
-import type { Store } from "../store/store.ts";
-import type { Adversary, Ring, Trouble } from "./adversary/adversary.ts";
+import { must } from "../../base/assert.ts";
+import { toHex } from "../../base/hash.ts";
+import type { LogEvent } from "../../base/log/log.ts";
+import { numberIn } from "../../base/log/log.ts";
+import type { Hash } from "../../chain/chain.ts";
+import { roundStart } from "../../chain/rounds.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { spacedIndices, validationLoss } from "../../evaluate/validation.ts";
+import { rootOf, type State } from "../../roles/network/follower.ts";
+import type { MeansKernel } from "../../round/means.ts";
+import { makeSpec, type SpecOverrides } from "../../run/presets.ts";
+import type { RunSpec } from "../../run/spec.ts";
+import type { Report } from "../../score/report.ts";
+import { memoryStore } from "../../store/memory.ts";
+import type { Store } from "../../store/store.ts";
+import type { Adversary, Ring, Trouble } from "../adversary/adversary.ts";
+import { keyOf, type Network, type Start, simulatedNetwork } from "../network.ts";
 import { type Harm, harmOf } from "./harm.ts";
-import { keyOf, type Network, type Start, simulatedNetwork } from "./network.ts";
 import { type Held, membersOf, type Outcome, validatorsOf } from "./outcome.ts";
 import { type Witness, witnessOf } from "./witness.ts";
 

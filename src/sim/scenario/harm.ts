@@ -3,13 +3,13 @@
  * params, and both are measured on the same text. Two runs of one network on two chains drift apart however honest all are, by more than an attack does;
  * these differences have no such drift in them.
  */
-import type { Chain, Hash } from "../chain/chain.ts";
-import type { Engine } from "../engine/engine.ts";
-import { validationLoss } from "../evaluate/validation.ts";
-import { advance } from "../roles/network/follower.ts";
-import type { Node } from "../roles/network/node.ts";
-import { genesisState } from "../roles/network/sync.ts";
-import { roundsOf } from "../run/rules.ts";
+import type { Chain, Hash } from "../../chain/chain.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { validationLoss } from "../../evaluate/validation.ts";
+import { advance } from "../../roles/network/follower.ts";
+import type { Node } from "../../roles/network/node.ts";
+import { genesisState } from "../../roles/network/sync.ts";
+import { roundsOf } from "../../run/rules.ts";
 
 /** What the payloads of some accounts did in a round. */
 export interface Harm {
