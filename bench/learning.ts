@@ -10,7 +10,7 @@
  * kept in the folder, as JSON with the whole curve, and skipped; delete what a killed process left (*.claim without .json) to have
  * it run again. `--table` only prints.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -21,6 +21,7 @@ import { PRESETS, withVocab } from "../src/model/presets.ts";
 import { trainCohort } from "../src/roles/cohort.ts";
 import { folderStore } from "../src/store/folder.node.ts";
 import { booksDataset } from "./books.ts";
+import { claim, keep, kept } from "./claims.ts";
 import { fourBinMethod } from "./four-bin.ts";
 import { PLANS, type Run } from "./learning-plans.ts";
 
@@ -98,17 +99,6 @@ async function perform(run: Run, dataset: Dataset): Promise<Outcome> {
   return { run, validation: loss, curve, bytes, ratio, stateRoot, seconds };
 }
 
-/** Whether this process may do the run: nobody has done or begun it. */
-function claim(file: string): boolean {
-  if (existsSync(`${file}.json`)) return false;
-  try {
-    closeSync(openSync(`${file}.claim`, "wx"));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 mkdirSync(values.dir, { recursive: true });
 if (!values.table) {
   const dataset = await booksDataset(
@@ -120,8 +110,7 @@ if (!values.table) {
     const file = join(values.dir, run.id);
     if (!claim(file)) continue;
     const outcome = await perform(run, dataset);
-    writeFileSync(`${file}.tmp`, JSON.stringify(outcome));
-    renameSync(`${file}.tmp`, `${file}.json`);
+    keep(file, outcome);
     console.log(`${run.id}: ${outcome.validation.toFixed(4)} in ${outcome.seconds.toFixed(0)} s`);
   }
 }
@@ -129,9 +118,9 @@ if (!values.table) {
 console.log("| run | method | H | lr | outer lr | seed | tokens | validation loss | bytes a round | model / bytes |");
 console.log("|---|---|---|---|---|---|---|---|---|---|");
 for (const run of plan) {
-  const file = join(values.dir, `${run.id}.json`);
-  if (!existsSync(file)) continue;
-  const { validation, bytes, ratio } = JSON.parse(readFileSync(file, "utf8")) as Outcome;
+  const outcome = kept<Outcome>(join(values.dir, run.id));
+  if (outcome === undefined) continue;
+  const { validation, bytes, ratio } = outcome;
   const { id, method, innerSteps, lr, outerLr, seed, tokens } = run;
   const cells = [id, method, innerSteps, lr, outerLr ?? "", seed, tokens, validation.toFixed(4), Math.round(bytes)];
   console.log(`| ${cells.join(" | ")} | ${ratio.toFixed(1)} |`);

@@ -11,7 +11,7 @@
  * Every scenario is compared with the clean run of the same honest peers, without the dishonest ones. Ten peers: where peers are dishonest three
  * of them are; where a validator is, one of three.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Dataset } from "../src/data/dataset.ts";
@@ -20,6 +20,7 @@ import { bestMeans } from "../src/round/native/native.node.ts";
 import { ADVERSARIES, adversaryNamed } from "../src/sim/adversary/registry.ts";
 import { compared, expelledIn, type Outcome } from "../src/sim/scenario/outcome.ts";
 import { runScenario, scenarioSpec } from "../src/sim/scenario/scenario.ts";
+import { claim, keep, kept } from "./claims.ts";
 import { safetyDataset } from "./safety-text.ts";
 
 const PEERS = 10;
@@ -76,21 +77,7 @@ function plans(): Plan[] {
 const fileOf = (plan: Plan): string =>
   join(values.dir, [plan.name, plan.rounds, plan.honest, plan.dishonest, plan.seed].join("-"));
 
-function outcomeOf(plan: Plan): (Outcome & { readonly seconds: number }) | undefined {
-  const file = `${fileOf(plan)}.json`;
-  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Outcome & { seconds: number }) : undefined;
-}
-
-/** Whether this process may do it: nobody has done or begun it. */
-function claim(plan: Plan): boolean {
-  if (existsSync(`${fileOf(plan)}.json`)) return false;
-  try {
-    closeSync(openSync(`${fileOf(plan)}.claim`, "wx"));
-    return true;
-  } catch {
-    return false;
-  }
-}
+const outcomeOf = (plan: Plan): Outcome | undefined => kept(fileOf(plan));
 
 async function perform(plan: Plan, dataset: Dataset): Promise<void> {
   const spec = scenarioSpec(dataset, { rounds: plan.rounds, seed: plan.seed, uids: UIDS });
@@ -116,8 +103,7 @@ async function perform(plan: Plan, dataset: Dataset): Promise<void> {
   process.stderr.write("\n");
   const file = fileOf(plan);
   writeFileSync(`${file}.reports.jsonl`, reports.join(""));
-  writeFileSync(`${file}.tmp`, JSON.stringify({ ...outcome, seconds: seconds() }, null, 1));
-  renameSync(`${file}.tmp`, `${file}.json`);
+  keep(file, { ...outcome, seconds: seconds() });
 }
 
 const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;
@@ -186,6 +172,6 @@ function tellLong(outcome: Outcome): void {
 mkdirSync(values.dir, { recursive: true });
 if (!values.table) {
   const dataset = await safetyDataset(join(values.dir, "data"), values.text);
-  for (const plan of plans()) if (claim(plan)) await perform(plan, dataset);
+  for (const plan of plans()) if (claim(fileOf(plan))) await perform(plan, dataset);
 }
 printTable();

@@ -81,39 +81,32 @@ async function churn() {
   await prepare();
   const rounds = Number(values.rounds);
   const random = seededRandom(`network-churn/${values.seed}`);
-  const events = [];
   const pids = new Map();
   // Any two of three validators are a majority: one that is down costs no round.
   const nodes = ["chain", "gateway", "validator-1", "validator-2", "validator-3"];
   nodes.push("trainer-1", "trainer-2", "trainer-3", "trainer-4");
   const up = skein(["up", "--dir", "up", "--validators", "3", "--rounds", String(rounds), "--json"], (event) => {
-    events.push(event);
     if (event.event === "process") pids.set(event.node, event.state === "started" ? event.pid : undefined);
-  });
-  let over = false;
-  const ended = up.ended.then((end) => {
-    over = true;
-    return end;
   });
   const kills = new Map();
   const begun = Date.now();
-  while (!over && !values.quiet) {
-    await Promise.race([ended, delay(1000 * Number(values.every))]);
-    const done = resultsOf(events).size;
+  while (!up.isOver && !values.quiet) {
+    await Promise.race([up.ended, delay(1000 * Number(values.every))]);
+    const done = resultsOf(up.events).size;
     const hasBegun = done > 0 && done < rounds - 3; // the last rounds are for coming back
     const name = nodes[random.below(nodes.length)];
     const pid = pids.get(name);
-    if (over || !hasBegun || pid === undefined) continue;
+    if (up.isOver || !hasBegun || pid === undefined) continue;
     kills.set(name, (kills.get(name) ?? 0) + 1);
     process.kill(pid, "SIGKILL");
   }
-  const { code, errors } = await ended;
+  const { code, errors } = await up.ended;
   const minutes = (Date.now() - begun) / 60_000;
   check("skein up ends well", code === 0, code === 0 ? `${minutes.toFixed(1)} min` : errors);
   const total = [...kills.values()].reduce((sum, n) => sum + n, 0);
   if (!values.quiet)
     check("processes were killed", total >= rounds / 3, [...kills].map(([name, n]) => `${name} ${n}`).join(", "));
-  judge(events, rounds);
+  judge(up.events, rounds);
 }
 
 function judge(events, rounds) {
@@ -142,32 +135,21 @@ function judge(events, rounds) {
 
 async function join() {
   await prepare();
-  const events = [];
-  const up = skein(["up", "--dir", "up", "--json"], (event) => events.push(event));
-  const until = async (what, seconds = 180) => {
-    for (const end = Date.now() + 1000 * seconds; Date.now() < end; ) {
-      const found = what();
-      if (found) return found;
-      await delay(100);
-    }
-    return undefined;
-  };
-  const ready = await until(() => events.find(({ event, node }) => event === "ready" && node === "gateway"));
+  const up = skein(["up", "--dir", "up", "--json"]);
+  const seconds = 180;
+  const ready = await up.wait(({ event, node }) => event === "ready" && node === "gateway", { seconds });
   check("the network comes up", ready !== undefined, ready?.link);
-  await until(() => events.find(({ event }) => event === "applied"));
-  const said = [];
+  await up.wait(({ event }) => event === "applied", { seconds });
   const begun = Date.now();
-  const stranger = skein(
-    ["join", ready.link, "--dir", "stranger", "--keys", "stranger-keys", "--threads", "1", "--json"],
-    (event) => said.push(event),
-  );
-  const accepted = await until(() => said.find(({ event, applied }) => event === "outcome" && applied === true));
+  const place = ["--dir", "stranger", "--keys", "stranger-keys"];
+  const stranger = skein(["join", ready.link, ...place, "--threads", "1", "--json"]);
+  const accepted = await stranger.wait(({ event, applied }) => event === "outcome" && applied === true, { seconds });
   check(
     "a stranger's first payload is applied within 60 s",
     accepted !== undefined && Date.now() - begun <= 60_000,
     `${((Date.now() - begun) / 1000).toFixed(1)} s after the command`,
   );
-  const paid = await until(() => said.find(({ event, earned }) => event === "earned" && BigInt(earned ?? 0) > 0n));
+  const paid = await stranger.wait(({ event, earned }) => event === "earned" && BigInt(earned ?? 0) > 0n, { seconds });
   check("and is paid", paid !== undefined, `${Number(paid?.earned ?? 0) / 1e9} coins`);
   stranger.stop();
   const left = await stranger.ended;
@@ -175,12 +157,11 @@ async function join() {
   up.stop();
   const stopped = await up.ended;
   check("the network stops on Ctrl-C", stopped.code === 130, `${stopped.code} ${stopped.errors}`);
-  const before = events.filter(({ event }) => event === "applied").at(-1);
-  const again = [];
-  const second = skein(["up", "--dir", "up", "--rounds", "2", "--json"], (event) => again.push(event));
-  const end = await second.ended;
+  const before = up.events.filter(({ event }) => event === "applied").at(-1);
+  const again = skein(["up", "--dir", "up", "--rounds", "2", "--json"]);
+  const end = await again.ended;
   check("and goes on when started again", end.code === 0, end.errors.slice(-300));
-  const results = resultsOf([...events, ...again]);
+  const results = resultsOf([...up.events, ...again.events]);
   check(
     "from the same state root",
     [...results.values()].every((distinct) => distinct.size === 1),
@@ -188,7 +169,7 @@ async function join() {
   );
   check(
     "without losing a round",
-    again.some(({ event, round }) => event === "applied" && round > (before?.round ?? 0)),
+    again.events.some(({ event, round }) => event === "applied" && round > (before?.round ?? 0)),
   );
 }
 

@@ -54,7 +54,7 @@ export const SHARED_PIECES_MAX: number = 65_536;
 export const SHARED_MANIFEST_BYTES_MAX: number = 67 * SHARED_PIECES_MAX + 1024;
 /** Bytes of a validator's report on a round: at most 840 for each uid. */
 export const REPORT_BYTES_MAX: number = 256 << 10;
-/** Magnitude of a loss, a gain or a rating in nats; no loss of a model that is any good reaches 20. */
+/** Magnitude of a loss or a gain in nats, and of all that a report reckons with; no loss of a model that is any good reaches 20. */
 export const NATS_MAX = 100;
 /** Magnitude of a value in a payload. Params are of the order of 1; no honest round moves one by this much. */
 export const LEVEL_MAX: number = 65_536;
@@ -84,7 +84,7 @@ export const SPEC_BYTES_MAX: number = 1 << 16;
 /** Characters of a run's name, which is shown in one line, and of its seed. */
 export const RUN_NAME_CHARS_MAX: number = 64;
 export const RUN_SEED_CHARS_MAX: number = 256;
-/** Uids of a subnet: the bits of a vote's bitmap on chain, entries of ratings and reports. */
+/** Uids of a subnet: the bits of a vote's bitmap on chain, entries of reports. */
 export const RUN_UIDS_MAX: number = 256;
 /** Inner steps of a run: at ten a second, three years. */
 export const RUN_STEPS_MAX: number = 1_000_000_000;

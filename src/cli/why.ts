@@ -1,9 +1,8 @@
 /** `skein why`: why a peer is paid what it is, in words and numbers, recomputed here. */
 import { Argument, Command } from "commander";
 import { httpStore } from "../store/http.ts";
-import type { Patience } from "../store/transfer.ts";
 import { connectRun, reachRun, recordOf } from "./node/reach.ts";
-import { linkOfUp, UP_LINK } from "./run/status.ts";
+import { linkOfUp, PATIENCE, UP_LINK } from "./run/status.ts";
 import { listenForInterrupt } from "./shared/interrupt.ts";
 import { type SharedOptions, wholeNumber, withEngine, withJson } from "./shared/options.ts";
 import { processTerminal } from "./shared/terminal.ts";
@@ -18,9 +17,6 @@ interface WhyFlags extends SharedOptions {
   readonly rpc?: string;
   readonly measure?: boolean;
 }
-
-/** Somebody is waiting in front of a screen: what does not answer at once is told to be away. */
-const PATIENCE: Partial<Patience> = { attempts: 2, silenceMs: 10_000 };
 
 /** The verb `why`. */
 export function whyCommand(): Command {

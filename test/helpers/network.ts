@@ -52,7 +52,7 @@ const toyEngine = (spec: RunSpec) => () =>
   openReference({ shape: spec.model, seqLen: spec.inner.seqLen, microBatch: 8 });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A scenario (src/sim/scenario.ts) with the toy: three honest trainers, a dishonest one, and validators most of whom are honest. */
+/** A scenario (src/sim/scenario/scenario.ts) with the toy: three honest trainers, a dishonest one, and validators most of whom are honest. */
 export function toyScenario({
   adversary,
   rounds,

@@ -209,7 +209,8 @@ function lockOf(folder: string): Promise<FolderLock> {
   });
 }
 
-async function datasetOf({ spec }: ServedRun, { pieces, others }: DataSources): Promise<Dataset> {
+/** Opens a run's dataset. Throws SkeinError("data"), and "config" where it has another tokenizer than the spec says. */
+export async function datasetOf({ spec }: ServedRun, { pieces, others }: DataSources): Promise<Dataset> {
   const dataset = await openDataset(pieces, { mirrors: others, manifestSha256: spec.data.manifest });
   const { tokenizer } = dataset.manifest;
   if (tokenizer.sha256 === spec.data.tokenizer && tokenizer.vocabSize === spec.model.vocabSize) return dataset;

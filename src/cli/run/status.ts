@@ -23,7 +23,7 @@ interface StatusFlags {
 /** Where `skein up` writes its link. */
 export const UP_LINK: string = path.join(HOME, "up", "link");
 /** Somebody is waiting in front of a screen: what does not answer at once is told to be away. */
-const PATIENCE: Partial<Patience> = { attempts: 2, silenceMs: 10_000 };
+export const PATIENCE: Partial<Patience> = { attempts: 2, silenceMs: 10_000 };
 
 /** The verb `status`. */
 export function statusCommand(): Command {

@@ -118,9 +118,9 @@ const NOT_YET: Remark = { text: "its turn comes", tone: "dim" };
 export function tellBoard(board: Board, told: Told): void {
   tellRun(board, told);
   const node = board.nodes.get(told.node);
-  const background = backgroundOf(board, node);
+  const trouble = node?.trouble; // by the report before
   if (node !== undefined) tellNode(board, node, told);
-  const { now, outcome, news } = wordsOf(told, { ...background, received: node?.received.count ?? 0 });
+  const { now, outcome, news } = wordsOf(told, { ...backgroundOf(board, node), trouble });
   if (node !== undefined) {
     node.now = now ?? node.now;
     node.outcome = outcome ?? node.outcome;
@@ -128,12 +128,11 @@ export function tellBoard(board: Board, told: Told): void {
   if (news !== undefined) addNews(board, { ...news, timeMs: told.timeMs });
 }
 
-function backgroundOf({ last }: Board, node: BoardNode | undefined): Background {
+function backgroundOf({ last }: Board, node: BoardNode | undefined): Omit<Background, "trouble"> {
   return {
     inRounds: node?.role === "validator" || node?.role === "trainer",
     received: node?.received.count ?? 0,
     nullRound: last?.applied === 0,
-    trouble: node?.trouble,
   };
 }
 

@@ -10,7 +10,7 @@ import { phaseAt } from "../../chain/rounds.ts";
 import type { Store } from "../../store/store.ts";
 import { nap } from "../shared/interrupt.ts";
 import { seenIn, troubleOf } from "../status/peer.ts";
-import { newestReports, permitted } from "../status/reports.ts";
+import { newestReports, permitted, type SignedReport } from "../status/reports.ts";
 
 /** What is watched, and who is told. */
 export interface WatchOptions {
@@ -106,7 +106,8 @@ async function lookAtReports(
   const counts = permitted(metagraph);
   const stakes = new Map<string, bigint>(metagraph.neurons.map(({ hotkey, stake }) => [hotkey, stake]));
   const found = (await newestReports(reports.store, reports.specHash)).filter(({ account }) => counts(account));
-  const [newest] = found.sort((a, b) => order(stakes.get(b.account) ?? 0n, stakes.get(a.account) ?? 0n));
+  const stakeOf = ({ account }: SignedReport): bigint => stakes.get(account) ?? 0n;
+  const [newest] = found.sort((a, b) => Number(stakeOf(b) - stakeOf(a)));
   if (newest === undefined || newest.report.round <= seen.reported) return;
   const { round } = newest.report;
   seen.reported = round;
@@ -117,5 +118,3 @@ async function lookAtReports(
     tell(node, "standing", { round, uid: neuron.uid, weight: known.weight, trouble: troubleOf(known) ?? null });
   }
 }
-
-const order = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);

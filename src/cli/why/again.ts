@@ -4,7 +4,6 @@ import { systemClock } from "../../base/clock.ts";
 import type { LogFields } from "../../base/log/log.ts";
 import type { Chain } from "../../chain/chain.ts";
 import { newKey, signerOf } from "../../chain/keys/signer.ts";
-import { openDataset } from "../../data/dataset.ts";
 import { openEngine } from "../../engine/open.node.ts";
 import { bestMeans } from "../../round/native/native.node.ts";
 import { folderStore } from "../../store/folder.node.ts";
@@ -13,6 +12,7 @@ import { memoryStore } from "../../store/memory.ts";
 import { fitRun } from "../node/fit.ts";
 import { dataSources } from "../node/mirror.ts";
 import type { ServedRun } from "../node/reach.ts";
+import { datasetOf } from "../run/open.ts";
 import { thisMachine } from "../shared/machine.ts";
 import { HOME, type SharedOptions } from "../shared/options.ts";
 import { count, type Terminal } from "../shared/terminal.ts";
@@ -48,9 +48,8 @@ export async function measureAgain(again: Again): Promise<Measured | undefined> 
   });
   const shared = httpStore({ base, signal });
   const folder = path.join(HOME, "runs", specHash.slice(0, 12), "onlooker");
-  const { pieces, others } = dataSources(shared, [], folderStore(folder));
   terminal.status("fetching what the data are");
-  const dataset = await openDataset(pieces, { mirrors: others, manifestSha256: spec.data.manifest });
+  const dataset = await datasetOf(served, dataSources(shared, [], folderStore(folder)));
   const engine = await openEngine({ engine: flags.engine, ...fit.options });
   const means = bestMeans();
   try {

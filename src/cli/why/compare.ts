@@ -14,8 +14,21 @@ export interface Contradiction {
   readonly what: string;
 }
 
+/** What is measured of a payload, in a finding and in words; what counts most comes first. */
+export const MEASURES = [
+  ["gainUnassigned", "gain on new text"],
+  ["gainAssigned", "gain on its own text"],
+  ["noise", "noise on new text"],
+  ["noiseAssigned", "noise on its own text"],
+] as const;
+
 /** Differences up to this are roundings, one of each. */
 const SLACK = 0.000002;
+
+/** Whether two numbers of findings differ by more than rounding. What is not there was not measured, and differs from nothing. */
+export function differs(a: number | null, b: number | null): boolean {
+  return a !== null && b !== null && Math.abs(a - b) > SLACK;
+}
 
 /** Every pair that contradicts each other, in the order of the witnesses. */
 export function contradictionsOf(witnesses: readonly Witness[]): Contradiction[] {
@@ -44,14 +57,8 @@ function contradictionOf(one: Witness, other: Witness): Contradiction | undefine
   if (a === undefined || b === undefined || round === undefined || other.report?.round !== round) return undefined;
   const between = [one.neuron.uid, other.neuron.uid] as const;
   const names = between.map((uid) => `uid ${uid}`);
-  const differ = (x: number | null, y: number | null): boolean => x !== null && y !== null && Math.abs(x - y) > SLACK;
-  for (const [name, words] of [
-    ["gainUnassigned", "gain on new text"],
-    ["gainAssigned", "gain on its own text"],
-    ["noise", "noise on new text"],
-    ["noiseAssigned", "noise on its own text"],
-  ] as const) {
-    if (!differ(a[name], b[name])) continue;
+  for (const [name, words] of MEASURES) {
+    if (!differs(a[name], b[name])) continue;
     return { round, between, what: `${names[0]} measured a ${words} of ${a[name]}, ${names[1]} of ${b[name]}` };
   }
   if (a.fault === b.fault || a.fault === MISSING || b.fault === MISSING) return undefined; // what one cannot fetch, another may

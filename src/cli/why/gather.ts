@@ -68,7 +68,7 @@ export async function inquire(question: Question): Promise<Inquiry> {
   checkRound(round, newest);
   const witnesses: Witness[] = [];
   for (const report of newest) witnesses.push(await witnessOf(question, report, { metagraph, weights, peer }));
-  witnesses.sort((a, b) => order(b.neuron.stake, a.neuron.stake) || a.neuron.uid - b.neuron.uid);
+  witnesses.sort((a, b) => Number(b.neuron.stake - a.neuron.stake) || a.neuron.uid - b.neuron.uid);
   if (round !== undefined && newest.length > 0 && witnesses.every(({ report }) => report === undefined))
     throw noReport(round, `the reports go back to round ${Math.min(...witnesses.map(oldest))}`);
   const heard = new Set(witnesses.map(({ neuron }) => neuron.uid));
@@ -80,7 +80,6 @@ export async function inquire(question: Question): Promise<Inquiry> {
   };
 }
 
-const order = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 const oldest = ({ trail }: Witness): number => trail.reports.at(-1)?.round ?? 0;
 
 function checkRound(round: number | undefined, newest: readonly SignedReport[]): void {

@@ -20,6 +20,7 @@ import { standingsIn } from "../../score/report.ts";
 import { type Finding, MISSING, NO_STANDINGS, type Standings } from "../../score/standing.ts";
 import { putBlob } from "../../store/blobs.ts";
 import { type BlockHash, chainAt } from "./blocks.ts";
+import { differs, MEASURES } from "./compare.ts";
 import type { Witness } from "./gather.ts";
 
 /** What is to be measured, with what. */
@@ -58,9 +59,6 @@ export interface Measured {
   readonly exact: boolean;
   readonly comparisons: readonly Comparison[];
 }
-
-/** Differences up to this are roundings, one of each. */
-const SLACK = 0.000002;
 
 /**
  * Measures. Throws SkeinError: "store" and "chain" where something cannot be had any more, "data", "engine" where judging fails, "checkpoint" where the
@@ -142,7 +140,7 @@ function compared({ neuron, report, seen }: Witness, root: string, here: Finding
   if (!unseen && differs(theirs.share, here.share)) differences.push(`work ${theirs.share}; here ${here.share}`);
   if (theirs.drawn !== here.drawn)
     differences.push(`it says that the payload ${was(theirs.drawn)} drawn to be judged; it ${was(here.drawn)}`);
-  for (const [name, words] of GAINS)
+  for (const [name, words] of MEASURES)
     if (differs(theirs[name], here[name])) differences.push(`${words} ${theirs[name]}; here ${here[name]}`);
   if (!unseen && copyText(theirs) !== copyText(here))
     differences.push(`it reports ${copyText(theirs)}; here ${copyText(here)}`);
@@ -150,16 +148,6 @@ function compared({ neuron, report, seen }: Witness, root: string, here: Finding
 }
 
 const was = (drawn: boolean): string => (drawn ? "was" : "was not");
-
-const GAINS = [
-  ["gainAssigned", "gain on its own text"],
-  ["gainUnassigned", "gain on new text"],
-  ["noise", "noise on new text"],
-  ["noiseAssigned", "noise on its own text"],
-] as const;
-
-/** Numbers that are not there are not measured, and differ from nothing. */
-const differs = (a: number | null, b: number | null): boolean => a !== null && b !== null && Math.abs(a - b) > SLACK;
 
 function copyText({ copyOf }: Finding): string {
   return copyOf === null ? "no copy" : `a copy of uid ${copyOf.uid}'s of round ${copyOf.round}`;

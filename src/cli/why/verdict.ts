@@ -5,7 +5,7 @@
 
 import type { Neuron } from "../../chain/chain.ts";
 import { played, qualityOf } from "../../score/skill.ts";
-import { BAR, type Finding, type factorsOf, type Standing } from "../../score/standing.ts";
+import { BAR, type Factors, type Finding, type Standing } from "../../score/standing.ts";
 import { count } from "../shared/terminal.ts";
 import { troubleOf } from "../status/peer.ts";
 import type { Inquiry, Witness } from "./gather.ts";
@@ -22,7 +22,6 @@ export interface Verdict {
   readonly advice: readonly string[];
 }
 
-type Factors = ReturnType<typeof factorsOf>;
 type FactorName = Exclude<keyof Factors, "weight">;
 
 const U16_MAX = 65_535;
@@ -224,7 +223,7 @@ function qualityWords({ standing, tally, value }: Known): Words {
 const GAMES_MAX = 100;
 
 /** Games in a row that a peer must win until its quality is full. */
-export function gamesToFull(standing: Pick<Standing, "mu" | "sigma">): number {
+function gamesToFull(standing: Pick<Standing, "mu" | "sigma">): number {
   let skill = { mu: standing.mu, sigma: standing.sigma };
   for (let games = 0; games < GAMES_MAX; games++) {
     if (qualityOf(skill) >= 1) return games;

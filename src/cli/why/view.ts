@@ -8,6 +8,7 @@ import { troubleOf } from "../status/peer.ts";
 import { contradictionsOf, oddOneOut } from "./compare.ts";
 import type { Inquiry, Witness } from "./gather.ts";
 import { PAST_ROUNDS, pastOf } from "./past.ts";
+import { shareIn } from "./pay.ts";
 import { leadOf, type Verdict, verdictOf } from "./verdict.ts";
 
 /** What is shown. */
@@ -137,9 +138,7 @@ function standingTable(known: readonly Witness[]): string[] {
 /** The uid's part of what a report votes. */
 function voteText({ report, seen }: Witness): string {
   if (report === undefined || seen.standing === undefined) return "";
-  const { uids, values } = report.votes;
-  const sum = values.reduce((total, value) => total + value, 0);
-  return sum === 0 ? "0.0 %" : percent((values[uids.indexOf(seen.standing.uid)] ?? 0) / sum);
+  return percent(shareIn(report.votes, seen.standing.uid));
 }
 
 function chainTable({ pay, witnesses }: Inquiry, withRows: boolean): string[] {
