@@ -1,30 +1,7 @@
-/** Fast checks: the data that a uid was dealt, and norms that do not belong. */
+/** Fast checks: norms that do not belong. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { toyDataset } from "../../test/helpers/toy.ts";
-import { bytesOf, concatBytes } from "../base/bytes.ts";
-import { sha256, toHex } from "../base/hash.ts";
-import { assignment } from "../data/assignment.ts";
-import { dealtDigest, FIELD_MIN, farFromField, NORM_RATIO_MAX, NORM_RATIO_MIN, squaredSize } from "./field.ts";
-
-describe("dealtDigest", () => {
-  const split = toyDataset(3, 6000).split("train");
-  const plan = { seed: "5", sequences: split.sequences(8), uidsMax: 4, stepsPerRound: 3, batch: 4 };
-  const assigned = assignment(plan);
-  const dealt = { round: 2, uid: 1, steps: 3, batch: 2, seqLen: 8, roundSeed: "hash" };
-
-  it("is over the tokens of each step in order", async () => {
-    const sequences = [0, 1, 2].flatMap((step) => [0, 1].map((slot) => assigned.at(2, 1, step, slot, "hash").sequence));
-    const tokens = await Promise.all(sequences.map((sequence) => split.sequence(sequence, 8)));
-    expect(toHex(await dealtDigest(assigned, split, dealt))).toBe(toHex(sha256(concatBytes(tokens.map(bytesOf)))));
-  });
-
-  it("differs by round, uid, batch and seed", async () => {
-    const others = [{}, { round: 1 }, { uid: 2 }, { batch: 3 }, { roundSeed: "other" }];
-    const digests = await Promise.all(others.map((each) => dealtDigest(assigned, split, { ...dealt, ...each })));
-    expect(new Set(digests.map(toHex)).size).toBe(others.length);
-  });
-});
+import { FIELD_MIN, farFromField, NORM_RATIO_MAX, NORM_RATIO_MIN, squaredSize } from "./field.ts";
 
 describe("squaredSize", () => {
   it("adds up the squares of what is sent", () => {

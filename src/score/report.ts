@@ -10,8 +10,9 @@ import { equalBytes, utf8 } from "../base/bytes.ts";
 import { fieldsIn, isAccount, isCount, isHash, jsonIn } from "../base/json.ts";
 import { REPORT_BYTES_MAX, RUN_UIDS_MAX } from "../base/limits.ts";
 import { type CanonicalValue, canonicalJson } from "../data/shards/canonical.ts";
+import type { AuditVerdict } from "./audit/claim.ts";
 import { isRounded, isUnit, rounded } from "./fields.ts";
-import type { AuditVerdict, Finding, Standing, Standings, Votes } from "./standing.ts";
+import type { Finding, Standing, Standings, Votes } from "./standing.ts";
 
 /** Version of the form. */
 export const REPORT_VERSION = 2;

@@ -8,6 +8,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { RUN_UIDS_MAX } from "../base/limits.ts";
+import type { AuditVerdict } from "./audit/claim.ts";
 import { rounded, roundedUnit } from "./fields.ts";
 import { drawPeers } from "./samples.ts";
 import { NEW_SKILL, type Outcome, played, qualityOf } from "./skill.ts";
@@ -16,9 +17,6 @@ import { NEW_SKILL, type Outcome, played, qualityOf } from "./skill.ts";
 export const MISSING = "missing";
 /** Fault of a peer that committed to nothing: a finding of it is there for the sake of an audit. */
 export const ABSENT = "absent";
-
-/** How the audit of a payload ended. */
-export type AuditVerdict = "passed" | "unanswered" | "refuted";
 
 /** What a validator found about one uid in a round. All fractions in millionths (fields.ts). */
 export interface Finding {

@@ -6,9 +6,9 @@
  * The bytes are JSON in one form (RFC 8785). Decoding takes any bytes and gives a record or a fault.
  */
 import { assert } from "../base/assert.ts";
-import { equalBytes, fromUtf8, utf8 } from "../base/bytes.ts";
+import { equalBytes, utf8 } from "../base/bytes.ts";
 import { fromHex, sha256, toHex } from "../base/hash.ts";
-import { fieldsIn, isAccount, isCount, isHash } from "../base/json.ts";
+import { fieldsIn, isAccount, isCount, isHash, jsonIn } from "../base/json.ts";
 import { NEWS_BYTES_MAX } from "../base/limits.ts";
 import { recoverAddress, SIGNATURE_BYTES } from "./signature.ts";
 import type { Store } from "./store.ts";
@@ -85,12 +85,8 @@ export function encodeNews({ kind, round, hash, account, signature, time }: News
 /** The record in a stranger's bytes. Its signature has the right form; whether it is the account's, `isAuthentic` tells. */
 export function decodeNews(bytes: Uint8Array): NewsRecord | NewsFault {
   if (bytes.length > NEWS_BYTES_MAX) return { fault: "too long" };
-  let json: unknown;
-  try {
-    json = JSON.parse(fromUtf8(bytes));
-  } catch {
-    return { fault: "not JSON" };
-  }
+  const json = jsonIn(bytes);
+  if (json === undefined) return { fault: "not JSON" };
   const record = recordOf(json);
   if (record === undefined) return { fault: "not a record" };
   return equalBytes(encodeNews(record), bytes) ? record : { fault: "not in its one form" };
@@ -132,27 +128,27 @@ export async function putNews(
 }
 
 /**
- * What there is news of in `store`, newest first: at most `max` records of one kind, without what does not decode. Whether each is its account's,
- * `isAuthentic` tells. Rejects with SkeinError("store").
+ * What there is news of in `store`, newest first: of one kind, under the first `max` keys, without what does not decode or belongs elsewhere. Whether
+ * each is its account's, `isAuthentic` tells. Rejects with SkeinError("store").
  */
 export async function readNews(store: Store, kind: NewsKind, max: number): Promise<NewsRecord[]> {
   const keys = (await store.list(newsPrefix(kind))).slice(0, max);
   const found: NewsRecord[] = [];
   for (let i = 0; i < keys.length; i += READ_AT_ONCE) {
     const records = await Promise.all(keys.slice(i, i + READ_AT_ONCE).map((key) => recordAt(store, key)));
-    found.push(...records.filter((record) => record !== undefined).filter((record) => record.kind === kind));
+    found.push(...records.filter((record) => record !== undefined));
   }
   return found.sort((a, b) => b.round - a.round || (a.account < b.account ? -1 : 1));
 }
 
 /** The newest record of a kind by one account; undefined where there is none, or it does not decode. Rejects with SkeinError("store"). */
-export async function readNewsOf(store: Store, kind: NewsKind, account: string): Promise<NewsRecord | undefined> {
-  const record = await recordAt(store, newsKey({ kind, account }));
-  return record?.kind === kind && record.account === account ? record : undefined;
+export function readNewsOf(store: Store, kind: NewsKind, account: string): Promise<NewsRecord | undefined> {
+  return recordAt(store, newsKey({ kind, account }));
 }
 
+/** The record under a key, if it belongs there. */
 async function recordAt(store: Store, key: string): Promise<NewsRecord | undefined> {
   const bytes = await store.get(key, { start: 0, end: NEWS_BYTES_MAX + 1 });
   const record = bytes && decodeNews(bytes);
-  return record === undefined || "fault" in record ? undefined : record;
+  return record === undefined || "fault" in record || newsKey(record) !== key ? undefined : record;
 }

@@ -46,10 +46,8 @@ export async function publishCheckpoint(
   store: Store,
   { specHash, round, params }: PublishedState,
 ): Promise<PublishedCheckpoint> {
-  assert(littleEndian, "checkpoints are written on little-endian machines only");
   const count = pieceCount(params.length);
   assert(count >= 1 && count <= SHARED_PIECES_MAX, `${params.length} params make no shared checkpoint`);
-  const pieces = new Array<string>(count).fill("");
   let newBytes = 0;
   const putOnce = async (bytes: Uint8Array): Promise<string> => {
     const hash = sha256Hex(bytes);
@@ -58,12 +56,20 @@ export async function publishCheckpoint(
     newBytes += bytes.length;
     return hash;
   };
-  await inLanes(count, async (index) => {
-    pieces[index] = await putOnce(bytesOf(params.subarray(index * PIECE_PARAMS, (index + 1) * PIECE_PARAMS)));
-    return true;
-  });
+  const pieces = await putPieces(params, putOnce);
   const root = stateRoot(params);
   const facts = { specHash, round, stateRoot: toHex(root), paramCount: params.length, pieces };
   const manifest = await putOnce(encodeSharedManifest(facts));
   return { manifest, root, newBytes };
+}
+
+/** Has `put` store a vector's pieces (round/state-root.ts), a few at a time; gives what it says of each, which is its hash. */
+export async function putPieces(vector: Float32Array, put: (piece: Uint8Array) => Promise<string>): Promise<string[]> {
+  assert(littleEndian, "vectors are written on little-endian machines only");
+  const pieces = new Array<string>(pieceCount(vector.length)).fill("");
+  await inLanes(pieces.length, async (index) => {
+    pieces[index] = await put(bytesOf(vector.subarray(index * PIECE_PARAMS, (index + 1) * PIECE_PARAMS)));
+    return true;
+  });
+  return pieces;
 }

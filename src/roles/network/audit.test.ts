@@ -238,8 +238,13 @@ describe("an engine that computes other bits", () => {
 });
 
 /** Follows the run and audits every round with the signal that it is given for it. */
-async function auditor(network: Network, name: string, signalIn: (round: number) => AbortSignal): Promise<Audit[][]> {
-  const node = acting(await network.node(name));
+async function auditor(
+  network: Network,
+  name: string,
+  signalIn: (round: number) => AbortSignal,
+  start: Start = {},
+): Promise<Audit[][]> {
+  const node = acting(await network.node(name, start));
   const { model, inner } = network.spec;
   const engine = await openReference({ shape: model, seqLen: inner.seqLen, microBatch: 8 });
   const auditing = newAuditing(node, engine);
@@ -264,6 +269,25 @@ describe("an audit", () => {
     expect(counts).toEqual([2, 2, 2, 0, 4, 2, 2, 2, 2]);
     expect((await late).flat().every(({ verdict }) => verdict === "passed")).toBe(true);
     expect((await never).flat()).toEqual([]);
+  });
+
+  it("is made of nobody whose uid has another holder by then", async () => {
+    const network = await toyNetwork({ spec: spec({ inner: SHORT }) });
+    const { twin, record } = network;
+    const isOver = async (): Promise<boolean> => (await twin.head()).block >= roundStart(record, 3);
+    let lost: number | undefined;
+    const metagraph: Network["twin"]["metagraph"] = async (netuid) => {
+      const found = await twin.metagraph(netuid);
+      if (!(await isOver())) return found;
+      lost = found.neurons.find(({ hotkey }) => hotkey === keyOf("t2").account)?.uid;
+      const taken = { hotkey: keyOf("another").account, registeredAt: found.block };
+      return { ...found, neurons: found.neurons.map((each) => (each.uid === lost ? { ...each, ...taken } : each)) };
+    };
+    const found = auditor(network, "v3", () => new AbortController().signal, { chain: { ...twin, metagraph } });
+    await run(network, { t1: {}, t2: {} }, [found]);
+    const rounds = (await found).map((audits) => audits.filter(({ uid }) => uid === lost).length);
+    expect(rounds).toEqual([1, 1, 0, 0, 0]); // what was promised in round 2, too: it is audited in round 3
+    expect((await found).map(({ length }) => length)).toEqual([2, 2, 1, 1, 1]);
   });
 
   it("is made of nobody whose round began before the validator did", async () => {

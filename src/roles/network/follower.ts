@@ -21,7 +21,7 @@ import {
 } from "../../round/payload.ts";
 import { candidatesOf, selectContributors } from "../../round/select.ts";
 import { baseRound, exchangeSettings } from "../../run/rules.ts";
-import { getBlob } from "../../store/blobs.ts";
+import { getBlob, oversize } from "../../store/blobs.ts";
 import { chainHash, type Node, tellBadMirror } from "./node.ts";
 
 /** Params, and the round before which they hold. */
@@ -208,8 +208,21 @@ async function insistentBlob(
 
 /** The blob that a commit names, from whoever has it; undefined where nobody has at the moment. */
 export async function committedBlob(node: Node, payloadHash: Hash): Promise<Uint8Array | undefined> {
-  const hash = payloadHash.slice(2);
-  return getBlob(node.stores, hash, payloadBytesMax(node.body), (at, why) => tellBadMirror(node, hash, at, why));
+  return (await soughtBlob(node, payloadHash.slice(2), payloadBytesMax(node.body))).bytes;
+}
+
+/** A blob, from whoever has it. `lied`: there is none, and a store gave other bytes in its place, for which its author cannot be blamed. */
+export async function soughtBlob(
+  node: Node,
+  hash: string,
+  bytesMax: number,
+): Promise<{ readonly bytes: Uint8Array | undefined; readonly lied: boolean }> {
+  let isBad = false;
+  const bytes = await getBlob(node.stores, hash, bytesMax, (at, why) => {
+    isBad ||= why !== oversize(bytesMax);
+    tellBadMirror(node, hash, at, why);
+  });
+  return { bytes, lied: bytes === undefined && isBad };
 }
 
 /** Decodes what a commit names: for this run, round, uid, base state and hotkey. `state` is θ(round), with the root before it. */

@@ -8,12 +8,17 @@ import { toHex } from "../../base/hash.ts";
 import type { LogEvent } from "../../base/log/log.ts";
 import { seededRandom } from "../../base/random.ts";
 import { roundBlocks, roundStart } from "../../chain/rounds.ts";
+import { decodeSharedManifest, isManifestFault } from "../../checkpoint/shared/manifest.ts";
+import { publishCheckpoint } from "../../checkpoint/shared/publish.ts";
+import { paramCount } from "../../engine/shape.ts";
+import { specHash } from "../../run/parse.ts";
 import { roundsOf } from "../../run/rules.ts";
 import { decodeReport, isReportFault, type Report } from "../../score/report.ts";
 import { blobKey } from "../../store/blobs.ts";
 import { memoryStore } from "../../store/memory.ts";
 import type { Store } from "../../store/store.ts";
 import { rootOf, type State } from "./follower.ts";
+import { startingState } from "./sync.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // seconds alone, more where other tests share the processor
 
@@ -190,6 +195,21 @@ describe("a late joiner", () => {
     for (const count of payloads) expect(count).toBeGreaterThanOrEqual(3);
   });
 
+  it("keeps the two newest checkpoints of the run in its folder, whatever strangers put there", async () => {
+    const network = await toyNetwork({ spec: longer(14) });
+    await network.during(Promise.all(all(network, ["t1"])));
+    const local = memoryStore();
+    for (const key of await network.shared.list("blobs/"))
+      await local.put(key, must(await network.shared.get(key), "a blob"));
+    const params = new Float32Array(paramCount(network.spec.model));
+    const run = specHash(network.spec);
+    for (const round of [1, 99]) await publishCheckpoint(local, { specHash: run, round, params });
+    expect(await checkpointsIn(local)).toEqual([1, 2, 4, 6, 8, 10, 12, 99]);
+    const { from, state } = await startingState(await network.node("late", { local }));
+    expect([from, state.round]).toEqual(["checkpoint", 12]);
+    expect(await checkpointsIn(local)).toEqual([1, 10, 12, 99]);
+  });
+
   it("believes no checkpoint that was not voted for", async () => {
     const network = await toyNetwork({ spec: longer(14) });
     const record = await network.twin.run(network.runId);
@@ -206,6 +226,16 @@ describe("a late joiner", () => {
     expect(kinds(must(late, "the late one").log, "start")[0]?.fields["from"]).toBe("genesis");
   });
 });
+
+/** The rounds of the checkpoints in a folder. */
+async function checkpointsIn(folder: Store): Promise<number[]> {
+  const rounds = [];
+  for (const key of await folder.list("blobs/")) {
+    const manifest = decodeSharedManifest(must(await folder.get(key), "a blob"));
+    if (!isManifestFault(manifest)) rounds.push(manifest.round);
+  }
+  return rounds.sort((a, b) => a - b);
+}
 
 /** A store that gives other bytes for the pieces of checkpoints. */
 function forged(shared: Store): Store {

@@ -6,6 +6,8 @@
 import { messageOf, SkeinError } from "../../base/errors.ts";
 import { fromHex, toHex } from "../../base/hash.ts";
 import { fetchCheckpoint, isCheckpointFault } from "../../checkpoint/shared/fetch.ts";
+import { dropOld } from "../../checkpoint/shared/keep.ts";
+import type { SharedManifest } from "../../checkpoint/shared/manifest.ts";
 import { paramCount } from "../../engine/shape.ts";
 import { initParams } from "../../model/init.ts";
 import { stateRoot } from "../../round/state-root.ts";
@@ -16,6 +18,8 @@ import { type Node, reached, roundNow, tellBadMirror } from "./node.ts";
 
 /** Rounds that are replayed rather than skipped by fetching a checkpoint: some ten rounds of payloads have a checkpoint's bytes. */
 const REPLAY_ROUNDS = 10;
+/** Rounds whose checkpoints stay in the node's folder. */
+const CHECKPOINTS_KEPT = 2;
 /** Checkpoints that are looked at. */
 const NEWS_MAX = 256;
 
@@ -74,7 +78,10 @@ async function newestCheckpoint(node: Node, before: number, after: number): Prom
       const onProgress = (done: number, all: number): void => log.event("checkpoint-fetch", { round, done, all });
       const onBad = (blob: string, at: number, why: string): void => tellBadMirror(node, blob, at, why);
       const params = await fetchCheckpoint(stores, hash, expected, onProgress, onBad);
-      if (!isCheckpointFault(params)) return { round, params, roots: await rootsAt(node, round, root) };
+      if (!isCheckpointFault(params)) {
+        await dropOlder(node);
+        return { round, params, roots: await rootsAt(node, round, root) };
+      }
       log.event("checkpoint-fault", { round, hash, fault: params.fault });
     } catch (thrown) {
       if (!(thrown instanceof SkeinError) || thrown.code === "interrupted") throw thrown;
@@ -82,6 +89,24 @@ async function newestCheckpoint(node: Node, before: number, after: number): Prom
     }
   }
   return undefined;
+}
+
+/**
+ * Deletes what a newer checkpoint has overtaken in the node's folder; where that is refused, it stays. Payloads lie there too, which are anybody's bytes: a
+ * manifest counts only if it is of this run and names the root that the votes named.
+ */
+async function dropOlder(node: Node): Promise<void> {
+  const { spec, specHash } = node;
+  const isVoted = async (manifest: SharedManifest): Promise<boolean> => {
+    if (manifest.specHash !== specHash || manifest.paramCount !== paramCount(spec.model)) return false;
+    const root = await votedRoot(node, manifest.round);
+    return root !== undefined && toHex(root) === manifest.stateRoot;
+  };
+  try {
+    await dropOld(node.local, CHECKPOINTS_KEPT, isVoted);
+  } catch (thrown) {
+    if (!(thrown instanceof SkeinError) || thrown.code !== "store") throw thrown;
+  }
 }
 
 /** What `newestCheckpoint` finds after `round`; nothing where the shared store is away. */

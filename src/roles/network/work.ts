@@ -4,14 +4,16 @@
  */
 import { assert } from "../../base/assert.ts";
 import { bytesOf, littleEndian } from "../../base/bytes.ts";
-import type { RunRecord } from "../../chain/chain.ts";
+import { sha256Stream } from "../../base/hash.ts";
+import type { RoundCommit, RunRecord } from "../../chain/chain.ts";
 import { roundBlocks, roundStart } from "../../chain/rounds.ts";
 import { inLanes } from "../../checkpoint/shared/lanes.ts";
 import { pieceBytes } from "../../checkpoint/shared/manifest.ts";
+import { putPieces } from "../../checkpoint/shared/publish.ts";
 import type { Batch } from "../../engine/engine.ts";
 import { paramCount } from "../../engine/shape.ts";
 import { batchOf } from "../../evaluate/validation.ts";
-import { PIECE_PARAMS, pieceCount } from "../../round/state-root.ts";
+import { PIECE_PARAMS } from "../../round/state-root.ts";
 import { learningRateAt } from "../../run/rules.ts";
 import type { VectorPieces } from "../../score/audit/answer.ts";
 import type { AuditTerms } from "../../score/audit/claim.ts";
@@ -38,6 +40,20 @@ export function stepBatch({ assigned, dataset, spec }: DataNode, dealt: Dealt, s
   return batchOf(dataset.split("train"), slots, spec.inner.seqLen);
 }
 
+/**
+ * What a payload's header must name as its data: sha256 over the tokens of the sequences, little-endian int32, seqLen + 1 of each, step after step and slot
+ * after slot. Rejects with what the data throw.
+ *
+ * It can be computed without training on the data (the reference system's has that weakness, and only logs a mismatch); here it is one claim more that an
+ * audit can refute. What was learned from the data, gains and audits tell.
+ */
+export async function dealtDigest(node: DataNode, dealt: Dealt): Promise<Uint8Array> {
+  const data = sha256Stream();
+  for (let step = 0; step < node.spec.inner.steps; step++)
+    data.update(bytesOf((await stepBatch(node, dealt, step)).tokens));
+  return data.digest();
+}
+
 /** What the run fixes about audits. */
 export function auditTerms({
   spec,
@@ -54,18 +70,25 @@ export function auditTerms({
   };
 }
 
-/** What the payload of each uid in `round` is challenged for, if it is. Known from the first reveal block on; undefined before. */
+/**
+ * What the payload of each uid in `round` is challenged for, if it is. Known from the first reveal block on; undefined before. Nobody is challenged for what he
+ * promised with a uid that another has taken over since. `commits`: the round's, for whoever has them already.
+ */
 export async function challengesOf(
   { spec, chain, runId, record }: Node,
   round: number,
+  commits?: readonly RoundCommit[],
 ): Promise<((uid: number) => number | undefined) | undefined> {
   const hash = await chain.blockHash(roundStart(record, round, "reveal"));
   if (hash === undefined) return undefined;
   const seed = drawSeed(`skein audit ${runId} ${round}`, hash);
+  const promised = commits ?? (await chain.commits(runId, round));
   const { neurons } = await chain.metagraph(record.netuid);
   return (uid) => {
     const neuron = neurons[uid];
-    return neuron && challengedPart(seed, uid, spec.audit, ageAt(record, round, neuron.registeredAt));
+    const commit = promised.find((each) => each.uid === uid);
+    if (neuron === undefined || commit?.hotkey !== neuron.hotkey) return undefined;
+    return challengedPart(seed, uid, spec.audit, ageAt(record, round, neuron.registeredAt));
   };
 }
 
@@ -81,15 +104,8 @@ export function answerDeadline({ record }: Node, round: number): number {
 }
 
 /** Puts a vector's pieces into `store`, as blobs. Rejects with SkeinError("store"). */
-export async function putVector(store: Store, vector: Float32Array): Promise<VectorPieces> {
-  assert(littleEndian, "vectors are written on little-endian machines only");
-  const pieces = new Array<string>(pieceCount(vector.length)).fill("");
-  await inLanes(pieces.length, async (index) => {
-    const piece = vector.subarray(index * PIECE_PARAMS, (index + 1) * PIECE_PARAMS);
-    pieces[index] = await putBlob(store, bytesOf(piece));
-    return true;
-  });
-  return pieces;
+export function putVector(store: Store, vector: Float32Array): Promise<VectorPieces> {
+  return putPieces(vector, (piece) => putBlob(store, piece));
 }
 
 /** The vector of `length` that consists of `pieces`, each got by its hash; undefined where one cannot be had, or has another length. */

@@ -7,6 +7,7 @@
 
 import { utf8 } from "../../../base/bytes.ts";
 import { sha256Hex } from "../../../base/hash.ts";
+import { isAccount, isCount } from "../../../base/json.ts";
 import type { Hash } from "../../chain.ts";
 
 /** A transaction that was accepted into the pool, as it came. */
@@ -54,13 +55,8 @@ export function lineOf(record: JournalRecord): string {
   return `${checksum(json)} ${json}\n`;
 }
 
-function isHash(value: unknown): value is Hash {
-  return typeof value === "string" && /^0x[0-9a-f]{64}$/.test(value);
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
+/** A hash has an account's form. */
+const isHash: (value: unknown) => value is Hash = isAccount;
 
 /** The record of a line without its line break; undefined where the line is damaged. */
 export function parseLine(line: string): JournalRecord | undefined {

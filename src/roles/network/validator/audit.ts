@@ -34,11 +34,11 @@ import {
 } from "../../../score/audit/claim.ts";
 import { replayed } from "../../../score/audit/replay.ts";
 import { batchTrained } from "../../../score/samples.ts";
-import { blobKey, getBlob, oversize } from "../../../store/blobs.ts";
+import { blobKey } from "../../../store/blobs.ts";
 import { isAuthentic, readNewsOf } from "../../../store/news.ts";
 import type { Store } from "../../../store/store.ts";
-import { decodeCommitted, rootOf, type State } from "../follower.ts";
-import { type ActingNode, roundSeed, stopped, tellBadMirror } from "../node.ts";
+import { committedBlob, decodeCommitted, rootOf, type State, soughtBlob } from "../follower.ts";
+import { type ActingNode, roundSeed, stopped } from "../node.ts";
 import { answerDeadline, auditTerms, challengesOf, type Dealt, stepBatch, vectorOf } from "../work.ts";
 
 /** What an audit came to. */
@@ -162,18 +162,17 @@ async function casesOf(
 ): Promise<{ readonly cases: readonly Case[]; readonly withheld: readonly Audit[] }> {
   const { spec, chain, runId } = node;
   const base = bases.get(baseRound(spec, round));
-  const challenges = base && (await challengesOf(node, round));
-  if (base === undefined || challenges === undefined) return { cases: [], withheld: [] };
+  const commits = base && (await chain.commits(runId, round)).filter(({ uid }) => uid < spec.uids);
+  const challenges = commits && (await challengesOf(node, round, commits));
+  if (base === undefined || commits === undefined || challenges === undefined) return { cases: [], withheld: [] };
   const seed = await roundSeed(node, round);
   const roots = new Map([[base.round, rootOf(base)]]);
   const [cases, withheld]: [Case[], Audit[]] = [[], []];
-  let shown = 0;
-  const commits = (await chain.commits(runId, round)).filter(({ uid }) => uid < spec.uids);
   for (const commit of commits) {
     const part = challenges(commit.uid);
+    if (part === undefined) continue;
     const { bytes, lied } = await soughtBlob(node, commit.payloadHash.slice(2), payloadBytesMax(node.body));
-    if (bytes !== undefined) shown += 1;
-    if (part === undefined || lied) continue;
+    if (lied) continue;
     const payload = bytes && decodeCommitted(node, { round, roots }, commit, bytes);
     const batch = !payload || isFault(payload) ? undefined : batchTrained(payload.header.tokens, spec.inner);
     if (bytes === undefined || !payload || isFault(payload) || !batch) {
@@ -189,7 +188,18 @@ async function casesOf(
       dealt: { round, uid: commit.uid, batch, seed },
     });
   }
-  return { cases, withheld: 2 * shown > commits.length ? withheld : [] };
+  const isBlamed = withheld.length > 0 && (await areMostShown(node, commits));
+  return { cases, withheld: isBlamed ? withheld : [] };
+}
+
+/** Whether more than half of a round's payloads can be had. */
+async function areMostShown(node: ActingNode, commits: readonly RoundCommit[]): Promise<boolean> {
+  let shown = 0;
+  for (const { payloadHash } of commits) {
+    if ((await committedBlob(node, payloadHash)) !== undefined) shown += 1;
+    if (2 * shown > commits.length) return true;
+  }
+  return false;
 }
 
 /** Looks for answers; those that are nothing but wrong are ended. */
@@ -236,20 +246,6 @@ async function look(auditing: Auditing, each: Case): Promise<Answered | Verdict 
     each.reason = undefined; // nobody can be blamed for not answering a store that is away
     return undefined;
   }
-}
-
-/** A blob, from whoever has it. `lied`: there is none, and a store gave other bytes in its place, for which its author cannot be blamed. */
-async function soughtBlob(
-  node: ActingNode,
-  hash: string,
-  bytesMax: number,
-): Promise<{ readonly bytes: Uint8Array | undefined; readonly lied: boolean }> {
-  let isBad = false;
-  const bytes = await getBlob(node.stores, hash, bytesMax, (at, why) => {
-    isBad ||= why !== oversize(bytesMax);
-    tellBadMirror(node, hash, at, why);
-  });
-  return { bytes, lied: bytes === undefined && isBad };
 }
 
 function waits(each: Case, reason: string): undefined {

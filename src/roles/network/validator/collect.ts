@@ -7,11 +7,12 @@ import { messageOf, SkeinError } from "../../../base/errors.ts";
 import type { RoundCommit } from "../../../chain/chain.ts";
 import { roundStart } from "../../../chain/rounds.ts";
 import { isFault, type Payload } from "../../../round/payload.ts";
-import { dealtDigest, type FieldFault } from "../../../score/field.ts";
+import type { FieldFault } from "../../../score/field.ts";
 import { batchTrained } from "../../../score/samples.ts";
-import { blobKey, putBlob } from "../../../store/blobs.ts";
+import { blobKey } from "../../../store/blobs.ts";
 import { committedBlob, decodeCommitted, type State } from "../follower.ts";
 import type { Node } from "../node.ts";
+import { dealtDigest } from "../work.ts";
 import type { Docket } from "./docket.ts";
 
 /** What came of one commit. */
@@ -51,7 +52,7 @@ export async function collect(
         if (block < votesOpen) wanted.add(commit);
         continue;
       }
-      await putBlob(node.local, bytes); // from now on this validator has it, whatever becomes of the others
+      await node.local.putIfAbsent(blobKey(commit.payloadHash.slice(2)), bytes); // from now on this validator has it, whatever becomes of the others
       const late = block >= votesOpen && wanted.has(commit);
       const { received, payload } = await examine(node, state, docket, { commit, bytes, late });
       if (signal.aborted) return;
@@ -93,20 +94,18 @@ async function examine(node: Node, state: State, docket: Docket, arrival: Arriva
 
 /** Whether the payload names other data than its uid was dealt. A validator that cannot read its data lets it pass, and says so. */
 async function digestFault(
-  { assigned, dataset, spec, log }: Node,
-  { round, roundSeed }: Docket,
+  node: Node,
+  { round, roundSeed: seed }: Docket,
   { header }: Payload,
   batch: number,
 ): Promise<FieldFault | undefined> {
-  const { steps, seqLen } = spec.inner;
   const { uid, dataDigest } = header;
   try {
-    const dealt = { round, uid, steps, batch, seqLen, roundSeed };
-    const digest = await dealtDigest(assigned, dataset.split("train"), dealt);
+    const digest = await dealtDigest(node, { round, uid, batch, seed });
     return equalBytes(digest, dataDigest) ? undefined : "wrong data digest";
   } catch (thrown) {
     if (!(thrown instanceof SkeinError)) throw thrown;
-    log.event("check-failed", { round, uid, why: messageOf(thrown) });
+    node.log.event("check-failed", { round, uid, why: messageOf(thrown) });
     return undefined;
   }
 }

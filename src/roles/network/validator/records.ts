@@ -8,7 +8,7 @@ import { accountOfBytes } from "../../../chain/keys/account.ts";
 import { decodeReport, encodeReport, isReportFault, type Report, standingsIn } from "../../../score/report.ts";
 import { NO_STANDINGS, type Standings } from "../../../score/standing.ts";
 import { getBlob, putBlob } from "../../../store/blobs.ts";
-import { decodeNews, isAuthentic, NEWS_BYTES_MAX, newsKey, putNews } from "../../../store/news.ts";
+import { isAuthentic, putNews, readNewsOf } from "../../../store/news.ts";
 import { type ActingNode, attempt } from "../node.ts";
 
 const KEY = "report.json";
@@ -74,11 +74,9 @@ async function publishedReport(node: ActingNode): Promise<Known | undefined> {
   const { shared, stores, signer } = node;
   let found: Known | undefined;
   await attempt(node, "report", async () => {
-    const key = newsKey({ kind: "report", account: signer.account });
-    const bytes = await shared.get(key, { start: 0, end: NEWS_BYTES_MAX + 1 });
-    const news = bytes && decodeNews(bytes);
-    if (news === undefined || "fault" in news || news.account !== signer.account) return;
-    if (isAuthentic(news, accountOfBytes)) found = knownIn(node, await getBlob(stores, news.hash, REPORT_BYTES_MAX));
+    const news = await readNewsOf(shared, "report", signer.account);
+    if (news === undefined || !isAuthentic(news, accountOfBytes)) return;
+    found = knownIn(node, await getBlob(stores, news.hash, REPORT_BYTES_MAX));
   });
   return found;
 }

@@ -169,7 +169,7 @@ async function writeDown(validator: Validator): Promise<boolean> {
   const heard = await until(node, end, (signal) => hear(validator, state, docket, signal));
   const { neurons } = await node.chain.metagraph(node.record.netuid);
   const accounts = neurons.map(({ hotkey }) => hotkey);
-  const [audits, later] = firstOfEach(validator.audits);
+  const audits = firstOfEach(validator.audits);
   const findings = findingsOf(
     node.spec,
     before,
@@ -180,7 +180,7 @@ async function writeDown(validator: Validator): Promise<boolean> {
   for (const { uid, copyOf } of findings) if (copyOf) node.log.event("copy", { round, uid, of: copyOf });
   const facts = { specHash: node.specHash, round, root: toHex(rootOf(state)), previous: records.lastHash() };
   await records.keep(draftOf(facts, before, accounts, findings));
-  validator.audits = later;
+  validator.audits = validator.audits.filter((each) => !audits.includes(each)); // one may have ended meanwhile
   return true;
 }
 
@@ -232,9 +232,8 @@ async function measure({ node, engine, following, inTurn, records }: Validator):
   return measured.loss;
 }
 
-/** The first audit of each account, and the others, which the next reports will tell. */
-function firstOfEach(audits: readonly Audit[]): readonly [first: readonly Audit[], later: readonly Audit[]] {
+/** The first audit of each account; the others the next reports will tell. */
+function firstOfEach(audits: readonly Audit[]): readonly Audit[] {
   const seen = new Set<string>();
-  const first = audits.filter(({ account }) => !seen.has(account) && seen.add(account));
-  return [first, audits.filter((each) => !first.includes(each))];
+  return audits.filter(({ account }) => !seen.has(account) && seen.add(account));
 }

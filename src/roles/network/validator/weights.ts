@@ -2,8 +2,9 @@
  * A validator's weights on chain, by commit and reveal: in every epoch it commits to what it thinks of the peers, and reveals what it committed
  * `revealInterval` epochs before. What waits to be revealed lies on the disk before its commit is sent, so that a restart forgets nothing.
  */
-import { fromUtf8, utf8 } from "../../../base/bytes.ts";
+import { utf8 } from "../../../base/bytes.ts";
 import { messageOf } from "../../../base/errors.ts";
+import { fieldsIn, isCount, jsonIn } from "../../../base/json.ts";
 import { systemRandom } from "../../../base/random.ts";
 import type { WeightVector } from "../../../chain/chain.ts";
 import { refusalName } from "../../../chain/errors.ts";
@@ -92,19 +93,17 @@ async function attempt(
 
 async function load({ local }: ActingNode): Promise<readonly Waiting[]> {
   const bytes = await local.get(KEY, { start: 0, end: BYTES_MAX });
-  if (bytes === undefined) return [];
-  try {
-    const value: unknown = JSON.parse(fromUtf8(bytes));
-    return Array.isArray(value) ? value.filter(isWaiting).slice(-WAITING_MAX) : [];
-  } catch {
-    return []; // a damaged file costs one reveal
-  }
+  const json = bytes && jsonIn(bytes);
+  return Array.isArray(json) ? json.filter(isWaiting).slice(-WAITING_MAX) : []; // a damaged file costs one reveal
 }
 
-function isWaiting(value: unknown): value is Waiting {
-  if (typeof value !== "object" || value === null) return false;
-  const { epoch, uids, values, salt } = value as Waiting;
-  const whole = (list: unknown): boolean =>
-    Array.isArray(list) && list.every((n) => Number.isInteger(n) && n >= 0 && n <= 0xffff);
-  return Number.isSafeInteger(epoch) && [uids, values, salt].every(whole) && uids.length === values.length;
+function isWaiting(json: unknown): json is Waiting {
+  const fields = fieldsIn(json);
+  const [uids, values] = [fields.get("uids"), fields.get("values")];
+  if (!isCount(fields.get("epoch")) || !areWords(uids) || !areWords(values)) return false;
+  return areWords(fields.get("salt")) && uids.length === values.length;
+}
+
+function areWords(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((n) => isCount(n) && n <= 0xffff);
 }
