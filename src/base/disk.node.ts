@@ -3,11 +3,9 @@
  * flush of a folder. (The blob store and the chain's files are neighbours on one floor, so what both need is here.)
  */
 import * as fs from "node:fs/promises";
+import { systemCode } from "./errors.ts";
 
-/** The system's word for what went wrong ("ENOENT"), or "". */
-export function systemCode(thrown: unknown): string {
-  return typeof thrown === "object" && thrown !== null && "code" in thrown ? String(thrown.code) : "";
-}
+export { systemCode };
 
 /** Gives the file `temporary` the name `file` too; false where that is taken, for link(2) refuses to replace. Throws what the system does. */
 export async function linkUnlessThere(temporary: string, file: string): Promise<boolean> {

@@ -59,3 +59,8 @@ export function shown(value: unknown): string {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : shown(thrown);
 }
+
+/** The system's word for what went wrong ("ENOENT"), or "". */
+export function systemCode(thrown: unknown): string {
+  return typeof thrown === "object" && thrown !== null && "code" in thrown ? String(thrown.code) : "";
+}

@@ -1,10 +1,10 @@
 /**
- * A whole network in one process: the production roles over the chain's twin and stores in memory. Nothing in it waits for anything but blocks
- * and engines, and engines take turns; so a block is made whenever nobody can do anything without one, and a network is a function of its
- * options: the same run every time, as fast as it computes.
+ * A whole network in one process: the production roles over the chain's twin and stores in memory. Nothing in it waits for anything but simulated time
+ * and engines, and engines take turns; so time moves on, to the next block or whatever else is due first, whenever nobody can do anything without it, and
+ * a network is a function of its options: the same run every time, as fast as it computes.
  *
  * What a node sees of the world goes through `Start`: another chain, store, engine, dataset or clock for one node is how faults and dishonest
- * peers come in. Work takes no simulated time: all that can be done between two blocks is done.
+ * peers come in. Unless they say otherwise work takes no simulated time: all that can be done between two blocks is done.
  */
 import { assert } from "../base/assert.ts";
 import { utf8 } from "../base/bytes.ts";
@@ -12,7 +12,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { SkeinError } from "../base/errors.ts";
 import { sha256 } from "../base/hash.ts";
 import { type LogEvent, memoryLog } from "../base/log/log.ts";
-import { seededRandom } from "../base/random.ts";
+import { type Random, seededRandom } from "../base/random.ts";
 import type { Chain, RunRecord, Signer, SubnetParams } from "../chain/chain.ts";
 import { signerOf } from "../chain/keys/signer.ts";
 import { roundBlocks, roundStart } from "../chain/rounds.ts";
@@ -29,7 +29,7 @@ import type { RunSpec } from "../run/spec.ts";
 import { memoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
 import { type Workshop, workshop } from "./engines.ts";
-import { type VirtualClock, virtualClock } from "./timeline.ts";
+import { type Timeline, timeline } from "./timeline.ts";
 
 const COIN = 10n ** 9n;
 const BLOCK_SECONDS = 1;
@@ -57,6 +57,23 @@ export interface NetworkOptions {
   readonly onEvent?: (name: string, event: LogEvent) => void;
   /** Lets everything happen that waits for nothing: one turn of the event loop. Default: a timer of no time. */
   readonly turn?: () => Promise<void>;
+  /** Seconds from one block to the next. Default 1. */
+  readonly blockSeconds?: number;
+  /** Makes the blocks, as events of time; by default one after another. */
+  readonly blocks?: (maker: BlockMaker) => void;
+  /** The store that all nodes share. Default: one in memory. */
+  readonly shared?: Store;
+  /** Rounds after the run's last in which everybody should have come to an end. */
+  readonly patienceRounds?: number;
+}
+
+/** What making blocks takes. */
+export interface BlockMaker {
+  readonly twin: Twin;
+  readonly clock: Timeline;
+  readonly blockSeconds: number;
+  /** To be told of every block that was made. */
+  readonly onBlock: (block: number) => void;
 }
 
 /** What a node is started with. */
@@ -73,6 +90,8 @@ export interface Start {
   readonly shared?: Store;
   readonly dataset?: Dataset;
   readonly clock?: Clock;
+  /** For salts. */
+  readonly random?: Random;
   /** The engine, wrapped. */
   readonly engine?: (engine: Engine) => Engine;
   /** The role's options, changed at the last moment: what a dishonest node does otherwise. */
@@ -88,7 +107,7 @@ export interface Network {
   readonly spec: RunSpec;
   readonly twin: Twin;
   readonly shared: Store;
-  readonly clock: VirtualClock;
+  readonly clock: Timeline;
   readonly runId: number;
   readonly record: RunRecord;
   /** The hotkey of a node. */
@@ -97,7 +116,7 @@ export interface Network {
   validator(name: string, start?: Start): Running<ValidatorEnd>;
   node(name: string, start?: Start): Promise<Node>;
   /**
-   * Makes blocks until `work` is done; `onBlock` sees each. Throws SkeinError("interrupted") where there is no end long after the run's.
+   * Lets time pass until `work` is done; `onBlock` sees each block. Throws SkeinError("interrupted") where there is no end long after the run's.
    */
   during<T>(work: Promise<T>, onBlock?: (block: number) => void): Promise<T>;
 }
@@ -109,12 +128,12 @@ export function keyOf(name: string, seed = ""): Signer {
 
 /** Sets up chain, subnet and run. No node runs yet. */
 export async function simulatedNetwork(options: NetworkOptions): Promise<Network> {
-  const { spec, seed = "" } = options;
+  const { spec, seed = "", blockSeconds = BLOCK_SECONDS } = options;
   const owner = keyOf("owner", seed);
   const first = createTwin({
     balances: new Map([[owner.account, 1_000_000n * COIN]]),
     automine: true,
-    blockSeconds: BLOCK_SECONDS,
+    blockSeconds,
   });
   const netuid = await seatValidators(first, owner, options);
   const chain = first.as(owner);
@@ -125,11 +144,28 @@ export async function simulatedNetwork(options: NetworkOptions): Promise<Network
     startBlock: (await first.head()).block + LEAD_BLOCKS,
     ...spec.timing,
   });
-  const twin = createTwin({ automine: false, blockSeconds: BLOCK_SECONDS }); // from here on, transactions wait for their block
+  const twin = createTwin({ automine: false, blockSeconds }); // from here on, transactions wait for their block
   twin.restore(first.save());
   const record = await twin.run(runId);
-  const clock = virtualClock((await twin.head()).timestamp * 1000);
-  return networkOf({ ...options, twin, shared: memoryStore(), clock, runId, record, owner, shop: workshop() });
+  const clock = timeline((await twin.head()).timestamp * 1000);
+  const watch: Watch = { onBlock: undefined };
+  (options.blocks ?? steadyBlocks)({ twin, clock, blockSeconds, onBlock: (block) => watch.onBlock?.(block) });
+  return networkOf({ ...options, twin, shared: options.shared ?? memoryStore(), clock, runId, record, owner, shop: workshop(), watch });
+}
+
+/** One block after another. */
+function steadyBlocks({ twin, clock, blockSeconds, onBlock }: BlockMaker): void {
+  const next = (): void =>
+    clock.at(clock.now() + blockSeconds * 1000, () => {
+      onBlock(twin.mine().block);
+      next();
+    });
+  next();
+}
+
+/** Who is told of blocks now. */
+interface Watch {
+  onBlock: ((block: number) => void) | undefined;
 }
 
 /** Creates the subnet, stakes on its validators and runs one epoch, with which permits come. */
@@ -163,11 +199,12 @@ async function seatValidators(
 interface Parts extends NetworkOptions {
   readonly twin: Twin;
   readonly shared: Store;
-  readonly clock: VirtualClock;
+  readonly clock: Timeline;
   readonly runId: number;
   readonly record: RunRecord;
   readonly owner: Signer;
   readonly shop: Workshop;
+  readonly watch: Watch;
 }
 
 function networkOf(parts: Parts): Network {
@@ -214,7 +251,7 @@ function open(parts: Parts, name: string, start: Start, log: ReturnType<typeof m
     dataset: start.dataset ?? parts.dataset,
     log,
     clock: start.clock ?? parts.clock,
-    random: seededRandom(`${seed}${name}`),
+    random: start.random ?? seededRandom(`${seed}${name}`),
     ...(mirrors && { mirrors }),
     ...(means && { means }),
     ...(signal && { signal }),
@@ -251,28 +288,34 @@ function trainerOptions(
   return start.trainer?.(options) ?? options;
 }
 
-/** Makes a block whenever nobody can do anything without one. */
+/** Moves time on whenever nobody can do anything without that. */
 async function during<T>(parts: Parts, work: Promise<T>, onBlock?: (block: number) => void): Promise<T> {
-  const { twin, clock, record, spec } = parts;
+  const { clock, record, spec, watch, patienceRounds = PATIENCE_ROUNDS } = parts;
   let done = false;
   const end = work.finally(() => {
     done = true;
   });
   end.catch(() => undefined); // whoever awaits the result hears it
-  const last = roundStart(record, roundsOf(spec)) + PATIENCE_ROUNDS * roundBlocks(record);
+  const last = roundStart(record, roundsOf(spec)) + patienceRounds * roundBlocks(record);
+  let newest = 0;
+  watch.onBlock = (block) => {
+    newest = block;
+    onBlock?.(block);
+  };
   for (;;) {
     await calm(parts);
     if (done) return end;
-    const { block } = twin.mine();
-    clock.advance(BLOCK_SECONDS * 1000);
-    if (block > last) {
-      throw new SkeinError("interrupted", `the run was over long before block ${block}, and somebody is still waiting`);
+    assert(clock.step(), "there is always a next block");
+    if (newest > last) {
+      throw new SkeinError(
+        "interrupted",
+        `the run was over long before block ${newest}, and somebody is still waiting`,
+      );
     }
-    onBlock?.(block);
   }
 }
 
-/** Resolves once everything has happened that waits for no block. */
+/** Resolves once everything has happened that waits for no time. */
 async function calm({ shop, turn = () => systemClock.sleep(0) }: Parts): Promise<void> {
   for (;;) {
     await turn();
