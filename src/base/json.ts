@@ -19,6 +19,11 @@ export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
 }
 
+/** Whether `value` is bytes in lower-case hex: two digits each, at most `bytesMax` of them. */
+export function isHex(value: unknown, bytesMax: number): value is string {
+  return typeof value === "string" && value.length <= 2 * bytesMax && /^(?:[0-9a-f]{2})*$/.test(value);
+}
+
 /** Whether `value` is a sha256 in the form that names things: 64 lower-case hex digits. */
 export function isHash(value: unknown): value is string {
   return typeof value === "string" && /^[0-9a-f]{64}$/.test(value);

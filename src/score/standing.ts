@@ -10,6 +10,7 @@ import { assert } from "../base/assert.ts";
 import { RUN_UIDS_MAX } from "../base/limits.ts";
 import type { AuditVerdict } from "./audit/claim.ts";
 import { rounded, roundedUnit } from "./fields.ts";
+import { isOpening, isUnbeaten, openingQuality } from "./opening.ts";
 import { drawPeers } from "./samples.ts";
 import { NEW_SKILL, type Outcome, played, qualityOf } from "./skill.ts";
 
@@ -130,7 +131,8 @@ const GATE_DOUBT = 1;
 const GATE_SIGNAL = 0.15;
 /**
  * The gate is open from here up, or from so much below the field where its marks are weaker, and closes over a span below that. Where models are
- * large enough to remember, one honest peer in ten thousand is ever below 0.4, and who did not train on its data is at 0 ± 0.08 (docs/LOG.md).
+ * large enough to remember, the lowest that one honest peer in ten thousand comes to is 0.31 if judged on 8 + 32 sequences and 0.24 on 8 + 8 (seven and
+ * five tenths of the factor are left to it); who did not train on its data is below 0.16 and 0.18 in 99 rounds of 100 (docs/LOG.md, 13).
  */
 const GATE_OPEN = 0.4;
 const GATE_BELOW_FIELD = 0.2;
@@ -161,7 +163,7 @@ export function standingsAfter(before: Standings, { round, accounts, findings, s
   assert(found.size === findings.length, "a uid was found twice");
   if (round <= before.round) return before;
   const known = new Map(before.peers.map((standing) => [standing.uid, standing]));
-  const paid = new Set(backed(before, findings));
+  const paid = new Set([...backed(before, findings), ...(isOpening(round) ? unseen(before, findings) : [])]);
   const usual = usualGains(findings);
   const peers = accounts.flatMap((account, uid): Standing[] => {
     const last = known.get(uid);
@@ -268,13 +270,19 @@ const certain = (noise: number | null): number => Math.max(GAIN_FLOOR, SURE * (n
 export function factorsOf(standings: Standings, uid: number): Factors {
   const standing = standings.peers.find((each) => each.uid === uid);
   if (standing === undefined) return { quality: 0, effort: 0, gate: 0, conduct: 0, weight: 0 };
-  return weigh(standing, gates(standings));
+  return weigher(standings)(standing);
 }
 
-function weigh(standing: Standing, open: Gates): Factors {
-  const { effort } = standing;
-  const [quality, gate, conduct] = [qualityOf(standing), gateOf(standing, open(standing)), conductOf(standing)];
-  return { quality, effort, gate, conduct, weight: rounded(quality * effort * gate * conduct) };
+/** Tells what the weight of a peer in these standings is made of. */
+function weigher(standings: Standings): (standing: Standing) => Factors {
+  const open = gates(standings);
+  const most = standings.peers.reduce((games, { judged }) => Math.max(games, judged), 0);
+  return (standing) => {
+    const { effort } = standing;
+    const quality = isOpening(standings.round) ? openingQuality(standing, most) : qualityOf(standing);
+    const [gate, conduct] = [gateOf(standing, open(standing)), conductOf(standing)];
+    return { quality, effort, gate, conduct, weight: rounded(quality * effort * gate * conduct) };
+  };
 }
 
 function conductOf({ strikes, banned }: Standing): number {
@@ -310,8 +318,8 @@ function quantile(standings: readonly Standing[], part: number): number {
 
 /** A validator's votes: in proportion to weights, without zeros; none where no weight is positive. */
 export function votesOf(standings: Standings): Votes {
-  const open = gates(standings);
-  const weights = standings.peers.map((standing) => ({ uid: standing.uid, weight: weigh(standing, open).weight }));
+  const weigh = weigher(standings);
+  const weights = standings.peers.map((standing) => ({ uid: standing.uid, weight: weigh(standing).weight }));
   const best = weights.reduce((most, { weight }) => Math.max(most, weight), 0);
   const votes = weights
     .map(({ uid, weight }) => ({ uid, vote: best > 0 ? Math.round((weight / best) * VOTE_MAX) : 0 }))
@@ -325,16 +333,30 @@ export function votesOf(standings: Standings): Votes {
  * round has proven itself before.
  */
 export function backed(before: Standings, findings: readonly Finding[]): number[] {
-  const open = gates(before);
   const usual = usualGains(findings);
-  const uids = findings.flatMap((finding) => {
-    const { uid, account, fault, copyOf } = finding;
-    const { quality, gate, conduct } = weigh(standingOf(before, uid, account), open);
-    if (fault !== null || copyOf !== null || gate === 0 || conduct === 0) return [];
+  const uids = welcome(before, findings).flatMap((finding) => {
     const outcome = outcomeOf(finding, usual(finding));
-    return outcome === "lost" || (outcome === undefined && quality === 0) ? [] : [uid];
+    const isProven = qualityOf(standingOf(before, finding.uid, finding.account)) > 0; // what the opening adds proves nothing
+    return outcome === "lost" || (outcome === undefined && !isProven) ? [] : [finding.uid];
   });
   return uids.sort((a, b) => a - b);
+}
+
+/** Findings of payloads with which nothing is wrong, by senders who are not excluded. */
+function welcome(before: Standings, findings: readonly Finding[]): readonly Finding[] {
+  const weigh = weigher(before);
+  return findings.filter(({ uid, account, fault, copyOf }) => {
+    const { gate, conduct } = weigh(standingOf(before, uid, account));
+    return fault === null && copyOf === null && gate > 0 && conduct > 0;
+  });
+}
+
+/** Uids of payloads that nobody had time to judge, with nothing wrong as far as is known, by senders who have lost no game. */
+function unseen(before: Standings, findings: readonly Finding[]): number[] {
+  return welcome(before, findings)
+    .filter(({ gainUnassigned }) => gainUnassigned === null)
+    .filter(({ uid, account }) => isUnbeaten(standingOf(before, uid, account)))
+    .map(({ uid }) => uid);
 }
 
 /**
@@ -370,8 +392,8 @@ export function judgedUids(
  */
 export function isSuspended(before: Standings, findings: readonly Finding[]): boolean {
   const committed = findings.filter(({ fault }) => fault !== ABSENT);
-  const open = gates(before);
-  const proven = committed.filter(({ uid, account }) => weigh(standingOf(before, uid, account), open).weight > 0);
+  const weigh = weigher(before);
+  const proven = committed.filter(({ uid, account }) => weigh(standingOf(before, uid, account)).weight > 0);
   const among = proven.length >= 2 ? proven : committed;
   const missing = among.filter(({ fault }) => fault === MISSING).length;
   return missing >= 2 && 2 * missing > among.length;

@@ -3,10 +3,12 @@ import { utf8 } from "../../base/bytes.ts";
 import { manualClock } from "../../base/clock.ts";
 import { memoryLog } from "../../base/log/log.ts";
 import type { RunRecord } from "../../chain/chain.ts";
+import { paramCount } from "../../engine/shape.ts";
 import { specBytes } from "../../run/parse.ts";
 import { RUN_PRESETS, type RunPresetName } from "../../run/presets.ts";
 import { payloadLimit } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
+import { answerBytesMax } from "../../score/audit/answer.ts";
 import { memoryStore } from "../../store/memory.ts";
 import { blobLimit, checkedUrl, isLoopback, servedStore } from "./serve.ts";
 import { trafficCounter } from "./traffic.ts";
@@ -41,6 +43,15 @@ describe("blobLimit", () => {
       expect(blobLimit(spec)).toBeGreaterThanOrEqual(Math.max(payloadLimit(spec), 1 << 20));
       expect(blobLimit(spec)).toBeLessThan(64 << 20);
     }
+  });
+
+  it("has room for an answer to a challenge where that is the longest", () => {
+    const spec = specOf("125m");
+    const model = { ...spec.model, layers: 2000 }; // and next to nothing sent
+    const big = { ...spec, model, codec: { ...spec.codec, k: 1, bits: 1 as const } };
+    const longest = answerBytesMax({ paramCount: paramCount(model) });
+    expect(longest).toBeGreaterThan(Math.max(payloadLimit(big), 1 << 20));
+    expect(blobLimit(big)).toBe(longest);
   });
 });
 

@@ -14,6 +14,7 @@ import { PIECE_PARAMS, pieceCount } from "../../round/state-root.ts";
 import { specBytes, specHash } from "../../run/parse.ts";
 import { payloadLimit, roundsOf } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
+import { answerBytesMax } from "../../score/audit/answer.ts";
 import { folderStore } from "../../store/folder.node.ts";
 import { memoryStore } from "../../store/memory.ts";
 import { overlayStore } from "../../store/overlay.ts";
@@ -64,10 +65,12 @@ export async function servedStore(spec: RunSpec, data: Store, rest: Store): Prom
   ]);
 }
 
-/** Bytes of the longest blob that the run needs: a payload, a piece of a checkpoint or its manifest, a report. */
+/** Bytes of the longest blob that the run needs: a payload, a piece of a checkpoint or its manifest, a report, an answer to a challenge. */
 export function blobLimit(spec: RunSpec): number {
-  const manifest = MANIFEST_BYTES_PER_PIECE * pieceCount(paramCount(spec.model)) + MANIFEST_BYTES_BESIDE;
-  return Math.max(payloadLimit(spec), 4 * PIECE_PARAMS, manifest, REPORT_BYTES_MAX);
+  const params = paramCount(spec.model);
+  const manifest = MANIFEST_BYTES_PER_PIECE * pieceCount(params) + MANIFEST_BYTES_BESIDE;
+  const answer = answerBytesMax({ paramCount: params });
+  return Math.max(payloadLimit(spec), 4 * PIECE_PARAMS, manifest, REPORT_BYTES_MAX, answer);
 }
 
 /** Opens the gateway. Throws SkeinError("store") where the port is taken. */

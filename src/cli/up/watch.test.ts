@@ -82,27 +82,42 @@ describe("the watch", () => {
     expect(kinds(await watched(network, 5, { epoch: subnet.epoch.index - 1 }))).toEqual(["emission"]);
   });
 
-  it("tells what the validator with the most stake thinks of each node, once a round", async () => {
-    const network = await toyNetwork();
+  /** A network in round `round`, in which v2 has more stake than v1, and what each says of v1. */
+  async function reporting(round: number) {
+    const network = await toyNetwork({ validators: ["v1", "v2"] });
     const store = memoryStore();
     const [v1, v2] = [keyOf("v1"), keyOf("v2")];
     await network.during(network.twin.as(keyOf("owner")).addStake(1, v2.account, 500n * 10n ** 9n));
-    const { neurons } = await network.twin.metagraph(1);
+    const { block, neurons } = await network.twin.metagraph(1);
+    network.twin.mine(roundStart(await network.twin.run(network.runId), round) - block);
     const accounts = neurons.map(({ hotkey }) => hotkey);
-    const say = async (by: Signer, facts: Partial<Finding>): Promise<void> => {
+    const say = async (by: Signer, on: number, facts: Partial<Finding>): Promise<void> => {
       const findings = [finding(0, v1.account, facts)];
-      const hash = await putBlob(store, encodeReport(reportOn({ specHash: SPEC, round: 4, accounts, findings })));
-      await putNews(store, { kind: "report", round: 4, hash, account: by.account }, by.sign);
+      const hash = await putBlob(store, encodeReport(reportOn({ specHash: SPEC, round: on, accounts, findings })));
+      await putNews(store, { kind: "report", round: on, hash, account: by.account }, by.sign);
     };
-    await say(v1, {});
-    await say(v2, { copyOf: { uid: 1, round: 3, likeness: 0.9 } });
-    const seen = await watched(network, 20, { store });
-    expect(seen.filter(({ kind }) => kind === "standing")).toEqual([
-      {
-        node: "validator-1",
-        kind: "standing",
-        fields: { round: 4, uid: 0, weight: 0, trouble: "repeats uid 1's payload of round 3 (likeness 0.90)" },
-      },
-    ]);
+    const standings = async (): Promise<LogFields[]> => {
+      const seen = await watched(network, 20, { store });
+      return seen.filter(({ kind }) => kind === "standing").map(({ fields }) => fields);
+    };
+    return { v1, v2, say, standings };
+  }
+  const COPY = { copyOf: { uid: 1, round: 3, likeness: 0.9 } };
+  const TROUBLE = "repeats uid 1's payload of round 3 (likeness 0.90)";
+
+  it("tells what the validator with the most stake thinks of each node, once a round", async () => {
+    const { v1, v2, say, standings } = await reporting(5);
+    await say(v1, 4, {});
+    await say(v2, 4, COPY);
+    expect(await standings()).toEqual([{ round: 4, uid: 0, weight: 0, trouble: TROUBLE }]);
+  });
+
+  it("goes by others where that one reports no more, and by nobody who tells of rounds to come", async () => {
+    const { v1, v2, say, standings } = await reporting(5);
+    await say(v1, 4, COPY);
+    await say(v2, 3, {});
+    expect(await standings()).toMatchObject([{ round: 4, trouble: TROUBLE }]);
+    await say(v2, 1000, {});
+    expect(await standings()).toMatchObject([{ round: 4, trouble: TROUBLE }]);
   });
 });

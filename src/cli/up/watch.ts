@@ -36,7 +36,7 @@ const PAUSE_MS = 1000;
 /** Watches until the signal says stop. A chain that is away is waited for. */
 export async function watchChain(options: WatchOptions): Promise<void> {
   const { rpcUrl, signal, connect = () => connectChain({ rpcUrl }) } = options;
-  const seen: Seen = { epoch: options.epoch, uids: new Map(), reported: -1 };
+  const seen: Seen = { epoch: options.epoch, uids: new Map(), reported: -1, report: "" };
   while (!signal.aborted) {
     try {
       const chain = await connect();
@@ -54,8 +54,9 @@ export async function watchChain(options: WatchOptions): Promise<void> {
 interface Seen {
   epoch: number | undefined;
   readonly uids: Map<string, number>;
-  /** Round of the newest report that was told. */
+  /** Round of the newest report that was told, and its hash: on the same round one of more stake may follow. */
   reported: number;
+  report: string;
 }
 
 async function follow(chain: Chain, options: WatchOptions, seen: Seen): Promise<void> {
@@ -94,26 +95,30 @@ async function lookAround(chain: Chain, record: RunRecord, options: WatchOptions
     if (isNew) tell(node, "emission", { epoch: index, coins });
   }
   if (isNew) tell("up", "paid", { epoch: index, coins: paid });
-  await lookAtReports(metagraph, options, seen);
+  await lookAtReports(metagraph, record, options, seen);
 }
 
-/** Tells what the validator with the most stake thinks of each node, once a round. */
+/** Tells what is thought of each node, once a round: of the newest reports the one whose validator has the most stake. Nobody reports on what has not begun. */
 async function lookAtReports(
   metagraph: Metagraph,
+  record: RunRecord,
   { hotkeys, reports, tell }: WatchOptions,
   seen: Seen,
 ): Promise<void> {
   const counts = permitted(metagraph);
+  const now = phaseAt(record, metagraph.block)?.round ?? -1;
   const stakes = new Map<string, bigint>(metagraph.neurons.map(({ hotkey, stake }) => [hotkey, stake]));
-  const found = (await newestReports(reports.store, reports.specHash)).filter(({ account }) => counts(account));
+  const found = (await newestReports(reports.store, reports.specHash)).filter(
+    ({ account, report }) => counts(account) && report.round <= now,
+  );
+  const round = found[0]?.report.round ?? -1; // they come newest first
   const stakeOf = ({ account }: SignedReport): bigint => stakes.get(account) ?? 0n;
-  const [newest] = found.sort((a, b) => Number(stakeOf(b) - stakeOf(a)));
-  if (newest === undefined || newest.report.round <= seen.reported) return;
-  const { round } = newest.report;
-  seen.reported = round;
+  const [best] = found.filter(({ report }) => report.round === round).sort((a, b) => Number(stakeOf(b) - stakeOf(a)));
+  if (best === undefined || round < seen.reported || best.hash === seen.report) return;
+  [seen.reported, seen.report] = [round, best.hash];
   for (const neuron of metagraph.neurons) {
     const node = hotkeys.get(neuron.hotkey);
-    const known = seenIn(newest, neuron);
+    const known = seenIn(best, neuron);
     if (node === undefined || known.weight === undefined) continue;
     tell(node, "standing", { round, uid: neuron.uid, weight: known.weight, trouble: troubleOf(known) ?? null });
   }

@@ -4,7 +4,7 @@
  */
 import type { RoundDecision, RoundVote, WeightVector } from "../../chain/chain.ts";
 import { type Discrepancy, recount } from "../../score/recount.ts";
-import type { Report } from "../../score/report.ts";
+import { encodeReport, type Report } from "../../score/report.ts";
 import type { Store } from "../../store/store.ts";
 import { reportAt, type SignedReport } from "../status/reports.ts";
 import { isRowOf } from "./pay.ts";
@@ -12,7 +12,7 @@ import { isRowOf } from "./pay.ts";
 /** A validator's reports, newest first. */
 export interface Trail {
   readonly reports: readonly Report[];
-  /** Where it ends: at its first report, where enough were read, or where the store has not the one before. */
+  /** Where it ends: at its first report; where enough were read; or where the store has not the one before, or has something that cannot be it. */
   readonly end: "first" | "enough" | "lost";
 }
 
@@ -29,30 +29,40 @@ export interface Depth {
   readonly round: number;
   /** And so many reports beyond it. */
   readonly beyond: number;
+  /** Bytes of reports to hold at once; TRAIL_BYTES_MAX where it is left out. */
+  readonly bytesMax?: number;
 }
 
 /** Reports that are read of one validator: some years of rounds of twenty minutes. */
 const REPORTS_MAX = 100_000;
+/** Bytes of one validator's reports that are held at once: thousands of rounds of a dozen peers, hundreds of two hundred. */
+const TRAIL_BYTES_MAX = 32 << 20;
 
 /** Follows a validator's reports back. `onReport` is told the round of each. Rejects with SkeinError("store"). */
 export async function trailOf(
   store: Store,
   { report }: Pick<SignedReport, "report">,
-  { round, beyond }: Depth,
+  { round, beyond, bytesMax = TRAIL_BYTES_MAX }: Depth,
   onReport: (round: number) => void = () => undefined,
 ): Promise<Trail> {
   const reports: Report[] = [report];
-  let left = beyond;
-  for (let last = report; reports.length < REPORTS_MAX; ) {
+  let [left, bytes] = [beyond, encodeReport(report).length];
+  for (let last = report; reports.length < REPORTS_MAX && bytes < bytesMax; ) {
     if (last.round <= round && left-- <= 0) break;
     if (last.previous === null) return { reports, end: "first" };
     const before = await reportAt(store, last.previous);
-    if (before === undefined) return { reports, end: "lost" };
+    if (before === undefined || !precedes(before, last)) return { reports, end: "lost" };
     onReport(before.round);
+    bytes += encodeReport(before).length;
     reports.push(before);
     last = before;
   }
   return { reports, end: "enough" };
+}
+
+/** Whether a report can be the one before another: of the same run, on an earlier round. */
+function precedes(before: Report, last: Report): boolean {
+  return before.round < last.round && before.specHash === last.specHash;
 }
 
 /** What became of recounting a trail. */

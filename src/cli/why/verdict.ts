@@ -216,7 +216,7 @@ function qualityWords({ standing, tally, value }: Known): Words {
   if (standing.judged === 0 && isSound)
     reasons.push("Nobody has judged its work yet, so nothing is known of it. Newcomers are judged before others.");
   else if (value < 1 && isSound) reasons.push("It has not been judged often enough for anybody to be sure of it.");
-  if (games > 0) reasons.push(`After ${more} its quality counts in full.`);
+  if (games > 0 && value < 1) reasons.push(`After ${more} its quality counts in full.`);
   return { reasons, advice: [] };
 }
 

@@ -7,7 +7,7 @@
 import { assert } from "../../base/assert.ts";
 import { equalBytes, utf8 } from "../../base/bytes.ts";
 import { fromHex, toHex } from "../../base/hash.ts";
-import { fieldsIn, isCount, isHash, jsonIn } from "../../base/json.ts";
+import { fieldsIn, isCount, isHash, isHex, jsonIn } from "../../base/json.ts";
 import { type CanonicalValue, canonicalJson } from "../../data/shards/canonical.ts";
 import { pieceCount } from "../../round/state-root.ts";
 import { BORDER_BYTES, borderLeaf, type LeafProof, residualLeaf, START_LEAF, type WorkClass } from "./commitment.ts";
@@ -134,8 +134,7 @@ function previousOf(value: unknown): Answer["previous"] | undefined {
 }
 
 function bytesIn(value: unknown, max: number): Uint8Array | undefined {
-  if (typeof value !== "string" || value.length > 2 * max || !/^(?:[0-9a-f]{2})*$/.test(value)) return undefined;
-  return fromHex(value);
+  return isHex(value, max) ? fromHex(value) : undefined;
 }
 
 function piecesOf(value: unknown, count: number): VectorPieces | undefined {

@@ -1,7 +1,6 @@
 /** What attacks are put together from: parts of a node exchanged for others, work that is not done, bytes signed again. */
 import { must } from "../../base/assert.ts";
-import { bytesOf } from "../../base/bytes.ts";
-import { sha256, sha256Stream } from "../../base/hash.ts";
+import { sha256 } from "../../base/hash.ts";
 import type { Random } from "../../base/random.ts";
 import type { ChainAccount } from "../../chain/chain.ts";
 import { decodeBody } from "../../codec/body.ts";
@@ -12,7 +11,7 @@ import { type ActingNode, roundSeed } from "../../roles/network/node.ts";
 import type { Tamper } from "../../roles/network/trainer/tamper.ts";
 import type { TrainerOptions } from "../../roles/network/trainer/trainer.ts";
 import type { Work } from "../../roles/network/trainer/work.ts";
-import { stepBatch } from "../../roles/network/work.ts";
+import { dealtDigest } from "../../roles/network/work.ts";
 import { PAYLOAD_HEADER_BYTES, PAYLOAD_SIGNATURE_BYTES, signedPayload } from "../../round/payload.ts";
 import type { Store } from "../../store/store.ts";
 
@@ -139,10 +138,7 @@ export function compressed({ layout, spec }: ActingNode, dense: Float32Array): S
 export async function honestDigest(node: ActingNode, { round, uid, tokens }: Work): Promise<Uint8Array> {
   const { steps, seqLen } = node.spec.inner;
   const seed = await roundSeed(node, round);
-  const data = sha256Stream();
-  const dealt = { round, uid, batch: tokens / (steps * seqLen), seed };
-  for (let step = 0; step < steps; step++) data.update(bytesOf((await stepBatch(node, dealt, step)).tokens));
-  return data.digest();
+  return dealtDigest(node, { round, uid, batch: tokens / (steps * seqLen), seed });
 }
 
 /** About normally distributed numbers of variance 1, by additions alone: the same everywhere. */
