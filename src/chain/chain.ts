@@ -2,6 +2,11 @@
  * The chain as everything above it sees it: the only clock, the only arbiter and the paymaster. Adapters: the in-memory twin (twin/)
  * and any EVM chain through JSON-RPC (evm/); one contract suite runs over both (test/contract/).
  *
+ * What a chain has told never changes. Where its newest blocks may still be replaced by others (a reorg), an adapter shows them late: `head` is the newest block
+ * that is deep enough, everything is read as of that block, and a receipt is given once its block is that deep and holds the transaction. So nobody above ever sees
+ * a reorg; what is sent gets into a block that is `lag` ahead of what is seen. A refusal alone is of the newest block there is: it says why something cannot be
+ * sent now. How deep is deep enough is the adapter's to know; where a reorg goes deeper all the same, it says so and answers nothing any more.
+ *
  * Amounts are bigint rao (1e9 rao = 1 coin), accounts are 32 bytes in hex: blake2b-256("evm:" ‖ 20-byte address), which is what
  * Bittensor maps EVM callers to. Names and units of hyperparameters are subtensor's. Every refusal of the chain is a SkeinError with
  * code "chain", whose message says what is wrong and whose remedy says what to do, with the blocks left where waiting helps.
@@ -12,7 +17,7 @@ export type Hash = `0x${string}`;
 /** A 20-byte EVM address in hex with 0x. */
 export type Address = `0x${string}`;
 
-/** The newest block. */
+/** The newest block that is told of. */
 export interface Head {
   readonly block: number;
   readonly hash: Hash;
@@ -209,6 +214,9 @@ export interface RoundDecision {
 export interface Chain {
   /** EVM chain id; tells chains apart in signatures. */
   readonly chainId: number;
+  /** Blocks between `head` and the newest one there may be: what is sent now gets into block head + lag + 1 at the earliest. */
+  readonly lag: number;
+  /** Never an earlier one than before. */
   head(): Promise<Head>;
   /**
    * Hash of a block that is at most 256 blocks old; undefined where it is not yet there. Nothing is promised about older ones: contracts
@@ -249,14 +257,14 @@ export interface Signer {
   sign(digest: Uint8Array): Promise<Uint8Array>;
 }
 
-/** A transaction that is in a block. */
+/** A transaction that is in a block, for good. */
 export interface Receipt {
   readonly block: number;
   readonly hash: Hash;
   readonly gas: bigint;
 }
 
-/** Writing as one account. Resolves when the transaction is in a block. All are idempotent where the chain makes that possible. */
+/** Writing as one account. Resolves when the transaction is in a block that is told of. All are idempotent where the chain makes that possible. */
 export interface ChainAccount {
   readonly account: Hash;
   transfer(to: Hash, rao: bigint): Promise<Receipt>;

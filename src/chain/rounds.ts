@@ -37,7 +37,7 @@ export function roundStart(timing: Timing, round: number, phase: Phase = "train"
   return timing.startBlock + round * roundBlocks(timing) + before;
 }
 
-/** Where a run stands in `block`; undefined before its start. A transaction sent now is at the earliest in the block after the head. */
+/** Where a run stands in `block`; undefined before its start. A transaction sent now is at the earliest in block head + lag + 1 (chain.ts). */
 export function phaseAt(timing: Timing, block: number): RoundPhase | undefined {
   if (block < timing.startBlock) return undefined;
   const round = Math.floor((block - timing.startBlock) / roundBlocks(timing));

@@ -182,6 +182,11 @@ function auditOf(root: Fields, steps: number): RunSpec["audit"] {
   };
 }
 
+/** Rounds that nodes look back upon: this one, the one whose params it starts from, and where work is audited the one before. */
+function roundsSeen({ outer, audit }: RunSpec): number {
+  return 1 + outer.delay + (audit.perMille > 0 ? 1 : 0);
+}
+
 /** What no field shows alone. */
 function checkTogether(spec: RunSpec): void {
   const { inner, score } = spec;
@@ -193,9 +198,11 @@ function checkTogether(spec: RunSpec): void {
   if (!Number.isSafeInteger(peerTokensOf(spec)))
     throw wrong("inner.seqLen", `makes ${peerTokensOf(spec)} tokens a round and peer; more than 2^53 are not counted`);
   const blocks = blocksOf(spec);
-  if (blocks > ROUND_BLOCKS_MAX) {
-    const why = "newcomers are drawn by the hash of a round's last block, and contracts see only the last 256";
-    throw wrong("timing", `makes rounds of ${blocks} blocks; at most ${ROUND_BLOCKS_MAX} are allowed: ${why}`);
+  const most = Math.floor(ROUND_BLOCKS_MAX / roundsSeen(spec));
+  if (blocks > most) {
+    const why =
+      "data, newcomers and audits are drawn by hashes of blocks, and a chain shows only those of the last 256";
+    throw wrong("timing", `makes rounds of ${blocks} blocks; at most ${most} are allowed here: ${why}`);
   }
   const own = inner.steps * inner.batch;
   if (score.sequences > own)

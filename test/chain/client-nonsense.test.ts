@@ -52,7 +52,7 @@ interface Request {
 }
 
 /** A node that is fine until somebody is connected. */
-async function connected(rest: Record<string, number> = {}): Promise<Chain> {
+async function connected(rest: Record<string, number> = {}, settleBlocks = 0): Promise<Chain> {
   const door = await startServer((body, response) => {
     const asked = JSON.parse(body) as Request | Request[];
     const one = ({ id, method }: Request): string => speech(id, method);
@@ -62,7 +62,8 @@ async function connected(rest: Record<string, number> = {}): Promise<Chain> {
   doors.push(door);
   speech = (id) => answerTo(id, `"result":"0x1"`);
   status = 200;
-  const chain = await connectEvm({ rpcUrl: door.url, pollMs: 1, patience: { retries: 0, giveUpMs: 5, ...rest } });
+  const patience = { retries: 0, giveUpMs: 5, ...rest };
+  const chain = await connectEvm({ rpcUrl: door.url, pollMs: 1, settleBlocks, patience });
   chains.push(chain);
   return chain;
 }
@@ -109,8 +110,9 @@ const isTold = (thrown: unknown): boolean =>
   typeof thrown === "object" && thrown !== null && "code" in thrown && thrown.code === "chain";
 
 describe("a node that answers nonsense", () => {
-  it.each(Object.entries(ANSWERS))("is found out: %s", async (_, rest) => {
-    const chain = await connected();
+  const ways = Object.entries(ANSWERS).flatMap(([name, rest]) => [0, 3].map((late) => [name, late, rest] as const));
+  it.each(ways)("is found out: %s (shown %i blocks late)", async (_, late, rest) => {
+    const chain = await connected({}, late);
     const asking = questions(chain);
     speech = (id) => answerTo(id, rest);
     for (const [name, ask] of asking) {

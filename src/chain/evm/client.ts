@@ -1,7 +1,7 @@
 /**
  * The chain through JSON-RPC: any EVM chain that has the contracts, the embedded one above all; and, with what its precompiles offer,
- * Bittensor's. A question is asked again when the link fails. Reads are of the newest block, so two reads may see two blocks, and what
- * belongs together comes in one call.
+ * Bittensor's. A question is asked again when the link fails. Reads are of the newest block that is shown (link.ts), so two reads may see two
+ * blocks, and what belongs together comes in one call. What a transaction needs before it is signed, and why it is refused, is of the newest block there is.
  */
 import { assert } from "../../base/assert.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -10,7 +10,7 @@ import type { Address, Chain, Signer } from "../chain.ts";
 import { accountOf } from "../keys/account.ts";
 import { accountFor } from "./account.ts";
 import { type AddressBook, type Artifact, deployContracts, FIXED_ADDRESSES, type Genesis } from "./deploy.ts";
-import { asked, headOf, type Link, openLink, PATIENCE, type Patience, pause, withPatience } from "./link.ts";
+import { asked, headOf, LAG_MAX, type Link, openLink, PATIENCE, type Patience, pause, withPatience } from "./link.ts";
 import { bittensorAccount, bittensorReads, isBittensor } from "./precompiles.ts";
 import { blockHashOf, readsOf } from "./reads.ts";
 import { type Call, type Sender, senderFor } from "./transactions.ts";
@@ -23,6 +23,11 @@ export interface EvmOptions {
   /** Milliseconds between two looks at the newest block. */
   readonly pollMs?: number;
   readonly clock?: Clock;
+  /**
+   * Blocks that the chain is shown late: none of what was told is taken back by a reorg that is not deeper. Default: 0 on a chain of our own, whose one
+   * sequencer takes nothing back; 3 elsewhere.
+   */
+  readonly settleBlocks?: number;
   /** How long to wait for what. */
   readonly patience?: Partial<Omit<Patience, "pollMs" | "clock">>;
 }
@@ -33,6 +38,7 @@ export async function connectEvm({
   contracts = FIXED_ADDRESSES,
   pollMs = PATIENCE.pollMs,
   clock = systemClock,
+  settleBlocks,
   patience = {},
 }: EvmOptions): Promise<Chain> {
   if (!/^https?:\/\//.test(rpcUrl) || !URL.canParse(rpcUrl)) {
@@ -40,8 +46,11 @@ export async function connectEvm({
       remedy: "write http://… or https://…",
     });
   }
+  if (settleBlocks !== undefined && !(Number.isInteger(settleBlocks) && settleBlocks >= 0 && settleBlocks <= LAG_MAX)) {
+    throw new SkeinError("usage", `a chain can be shown from 0 to ${LAG_MAX} blocks late, not ${settleBlocks}`);
+  }
   const closing = new AbortController();
-  const link = await openLink(rpcUrl, { ...PATIENCE, ...patience, pollMs, clock }, closing.signal);
+  const link = await openLink(rpcUrl, { ...PATIENCE, ...patience, pollMs, clock }, closing.signal, settleBlocks);
   const missing = await missingContracts(link, contracts);
   const native = missing.length > 0 && (await isBittensor(link, contracts));
   if (missing[0] !== undefined && !native) {
@@ -69,9 +78,10 @@ function checkSigner({ address, account }: Signer): void {
   assert(accountOf(address) === account, "a signer's account does not belong to its address");
 }
 
-function blocksOf(link: Link): Pick<Chain, "chainId" | "head" | "blockHash" | "waitForBlock"> {
+function blocksOf(link: Link): Pick<Chain, "chainId" | "lag" | "head" | "blockHash" | "waitForBlock"> {
   return {
     chainId: link.chainId,
+    lag: link.lag,
     head: () => headOf(link),
     blockHash: (block) => blockHashOf(link, block),
     async waitForBlock(block, signal) {

@@ -1,6 +1,9 @@
 /**
  * The wire to a node: JSON-RPC over HTTP, questions of one moment in one batch. A node is a stranger: its answers have a greatest size and a
  * longest time, they are checked where a wrong one could do harm, and all that goes wrong becomes a SkeinError("chain").
+ *
+ * A chain of others may replace its newest blocks. So it is shown some blocks late: a block counts once so many have come upon it, reads are as of the newest
+ * one that counts, and that one never goes back.
  */
 import { createPublicClient, http, type PublicClient } from "viem";
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -37,6 +40,10 @@ export const PATIENCE: Patience = {
 export interface Link {
   readonly client: PublicClient;
   readonly chainId: number;
+  /** Blocks that are not shown yet, because a reorg may replace them. */
+  readonly lag: number;
+  /** The newest block that was shown; undefined before the first. */
+  readonly shown: { head: Head | undefined };
   readonly patience: Patience;
   /** Aborted when nobody wants anything from the chain any more. */
   readonly closed: AbortSignal;
@@ -47,9 +54,13 @@ const ANSWER_BYTES_MAX = 64 << 20;
 const RETRY_MS = 100;
 /** Requests in one batch: servers bound it. */
 const BATCH_MAX = 100;
+/** Blocks that the chains of others are shown late: GRANDPA, which makes Bittensor's blocks final, is two or three behind. */
+const USUAL_LAG = 3;
+/** Nodes keep the state of the last 128 blocks; half of that leaves time to read it. */
+export const LAG_MAX = 64;
 
-/** Opens a link. Throws SkeinError("chain") where no chain answers. */
-export async function openLink(rpcUrl: string, patience: Patience, closed: AbortSignal): Promise<Link> {
+/** Opens a link; `lag` is the chain's usual one unless given. Throws SkeinError("chain") where no chain answers. */
+export async function openLink(rpcUrl: string, patience: Patience, closed: AbortSignal, lag?: number): Promise<Link> {
   const first = clientFor(rpcUrl, patience.requestMs, Math.min(1, patience.retries));
   let chainId: number;
   try {
@@ -59,7 +70,19 @@ export async function openLink(rpcUrl: string, patience: Patience, closed: Abort
     throw new SkeinError("chain", `no chain answers at ${withoutSecrets(rpcUrl)}`, { remedy, cause: thrown });
   }
   if (!Number.isSafeInteger(chainId) || chainId < 1) throw nonsense("chain id");
-  return { client: clientFor(rpcUrl, patience.requestMs, patience.retries), chainId, patience, closed };
+  const client = clientFor(rpcUrl, patience.requestMs, patience.retries);
+  return { client, chainId, lag: lag ?? (await usualLag(client)), shown: { head: undefined }, patience, closed };
+}
+
+/** 0 for what runs on anvil, as our own chain does: one process makes the blocks, and takes none back. */
+async function usualLag(client: PublicClient): Promise<number> {
+  try {
+    const version: unknown = await client.request({ method: "web3_clientVersion" });
+    return typeof version === "string" && /^anvil\//i.test(version) ? 0 : USUAL_LAG;
+  } catch (thrown) {
+    if (isTransient(thrown)) throw chainError(thrown, "what kind of node it is");
+    return USUAL_LAG; // a node that does not tell
+  }
 }
 
 function clientFor(rpcUrl: string, timeout: number, retryCount: number): PublicClient {
@@ -104,13 +127,68 @@ export async function asked<T>(doing: string, answer: Promise<T>): Promise<T> {
   }
 }
 
-/** The newest block. Notices a node that has changed over to another chain. */
-export async function headOf({ client, chainId }: Link): Promise<Head> {
-  const [block, id] = await asked("the newest block", Promise.all([client.getBlock(), client.getChainId()]));
+/**
+ * The newest block that is shown. Notices a node that has changed over to another chain, and a reorg that replaced what was shown: then everything that was read
+ * may be wrong, and nothing is answered any more.
+ */
+export async function headOf(link: Link): Promise<Head> {
+  const { client, chainId, lag, shown } = link;
+  const before = shown.head;
+  const newest = lag === 0 ? blockAt(link) : client.getBlockNumber({ cacheTime: 0 });
+  const [found, id] = await asked("the newest block", Promise.all([newest, client.getChainId()]));
   checkChain(chainId, id);
-  const { number, hash, timestamp } = block;
-  if (!isCount(number) || !isHash(hash) || !isCount(timestamp)) throw nonsense("the newest block");
+  if (typeof found !== "bigint") return shownNext(link, found);
+  if (!isCount(found)) throw nonsense("the newest block");
+  const block = Math.max(0, Number(found) - lag);
+  if (before && block <= before.block) return before;
+  const [head, again] = await Promise.all([blockAt(link, block), before && blockAt(link, before.block)]);
+  if (before && again?.hash !== before.hash) throw deepReorg(before, lag);
+  return shownNext(link, head);
+}
+
+/** Shows a block, unless a later one was shown already. */
+function shownNext({ shown }: Link, head: Head): Head {
+  if (shown.head === undefined || head.block > shown.head.block) shown.head = head;
+  return shown.head;
+}
+
+/** A block as it is now, the newest unless given. */
+async function blockAt({ client }: Link, wanted?: number): Promise<Head> {
+  const what = wanted === undefined ? "the newest block" : `block ${wanted}`;
+  const asking = wanted === undefined ? client.getBlock() : client.getBlock({ blockNumber: BigInt(wanted) });
+  const { number, hash, timestamp } = await asked(what, asking);
+  if (!isCount(number) || !isHash(hash) || !isCount(timestamp)) throw nonsense(what);
+  if (wanted !== undefined && Number(number) !== wanted) throw nonsense(what);
   return { block: Number(number), hash, timestamp: Number(timestamp) };
+}
+
+function deepReorg({ block, hash }: Head, lag: number): SkeinError {
+  return new SkeinError("chain", `the chain has replaced block ${block}, which had ${lag} others upon it`, {
+    details: hash,
+    remedy:
+      "start again, since what was read before may be wrong; if it happens often, ask another node, or wait for more blocks (settleBlocks)",
+  });
+}
+
+/** Which state is read. */
+export type At = { readonly blockTag: "latest" } | { readonly blockNumber: bigint };
+
+/** The state that is shown now. */
+export async function shownState(link: Link): Promise<At> {
+  return link.lag === 0 ? { blockTag: "latest" } : { blockNumber: BigInt((await headOf(link)).block) };
+}
+
+/** The number of the newest block that is shown. */
+export async function shownBlock(link: Link): Promise<bigint> {
+  if (link.lag > 0) return BigInt((await headOf(link)).block);
+  return asked("the newest block", link.client.getBlockNumber({ cacheTime: 0 }));
+}
+
+/** Whether a block with this hash is among those that are shown. */
+export async function isShown(link: Link, block: bigint, hash: string): Promise<boolean> {
+  if (link.lag === 0) return true;
+  if (block > (await shownBlock(link))) return false;
+  return (await blockAt(link, Number(block))).hash === hash;
 }
 
 /** Throws SkeinError("chain") where a node answers for another chain than before. */

@@ -26,7 +26,7 @@ import { refusal } from "../errors.ts";
 import { METAGRAPH_ABI, NEURONS_ABI, STAKING_ABI, SUBNET_GETTERS_ABI } from "./abi.ts";
 import { type AccountContext, checkWeights, rounds } from "./account.ts";
 import type { AddressBook } from "./deploy.ts";
-import { asked, isHash, type Link, nonsense } from "./link.ts";
+import { asked, isHash, type Link, nonsense, shownBlock } from "./link.ts";
 import { type Reads, roundsOf } from "./reads.ts";
 import { isTransient } from "./refusals.ts";
 
@@ -80,8 +80,7 @@ export function bittensorReads(link: Link, book: AddressBook, missing: readonly 
 }
 
 async function metagraphOf(link: Link, book: AddressBook, netuid: number): Promise<Metagraph> {
-  const { client } = link;
-  const blockNumber = await asked("the newest block", client.getBlockNumber({ cacheTime: 0 }));
+  const blockNumber = await shownBlock(link);
   const at = { blockNumber } as const;
   const count = await uidCount(link, book, netuid, blockNumber);
   const [subnet, neurons] = [await subnetOf(link, book, netuid, at), [] as Neuron[]];
@@ -267,7 +266,7 @@ function votes({
 
 /** A hotkey's uid: nothing tells it but the uids themselves. Throws HotKeyNotRegisteredInSubNet. */
 async function uidOf(link: Link, book: AddressBook, netuid: number, hotkey: Hash): Promise<number> {
-  const blockNumber = await asked("the newest block", link.client.getBlockNumber({ cacheTime: 0 }));
+  const blockNumber = await shownBlock(link);
   const count = await uidCount(link, book, netuid, blockNumber);
   const contract = { address: book.metagraph, abi: METAGRAPH_ABI, functionName: "getHotkey", blockNumber } as const;
   const readings = Array.from({ length: count }, (_, uid) =>

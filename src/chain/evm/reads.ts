@@ -18,7 +18,7 @@ import type {
 import { HASHES_KEPT, NULL_HASH, type Phase, roundStart, uidsOf } from "../rounds.ts";
 import { EXTRAS_ABI, ROUND_BOOK_ABI, STAKING_ABI, SUBNETS_ABI } from "./abi.ts";
 import type { AddressBook } from "./deploy.ts";
-import { asked, isCount, isHash, isU64, type Link, nonsense } from "./link.ts";
+import { type At, asked, isCount, isHash, isU64, type Link, nonsense, shownBlock, shownState } from "./link.ts";
 
 /** How often answers of one block are asked for. */
 const TRIES_MAX = 4;
@@ -95,7 +95,7 @@ function rowsOf(rows: RowsView): ReadonlyMap<number, WeightVector> {
 }
 
 /** What is read from the chain's state. */
-export type Reads = Omit<Chain, "as" | "chainId" | "head" | "blockHash" | "waitForBlock" | "close">;
+export type Reads = Omit<Chain, "as" | "chainId" | "lag" | "head" | "blockHash" | "waitForBlock" | "close">;
 
 /** Answers from the chain's state. */
 export function readsOf(link: Link, book: AddressBook): Reads {
@@ -105,47 +105,56 @@ export function readsOf(link: Link, book: AddressBook): Reads {
   const registry = { address: book.subnets, abi: SUBNETS_ABI } as const;
   return {
     async subnets() {
-      const views = await asked("subnets", client.readContract({ ...extras, functionName: "getSubnets" }));
+      const at = await shownState(link);
+      const views = await asked("subnets", client.readContract({ ...extras, ...at, functionName: "getSubnets" }));
       return views.map(subnetOf);
     },
     async metagraph(netuid) {
-      const view = client.readContract({ ...extras, functionName: "getMetagraph", args: [netuid] });
+      const at = await shownState(link);
+      const view = client.readContract({ ...extras, ...at, functionName: "getMetagraph", args: [netuid] });
       return metagraphOf(await asked("metagraph", view));
     },
     async weights(netuid) {
-      return rowsOf(
-        await asked("weights", client.readContract({ ...extras, functionName: "getWeights", args: [netuid] })),
-      );
+      const contract = { ...extras, ...(await shownState(link)), args: [netuid] } as const;
+      return rowsOf(await asked("weights", client.readContract({ ...contract, functionName: "getWeights" })));
     },
     async bonds(netuid) {
-      return rowsOf(await asked("bonds", client.readContract({ ...extras, functionName: "getBonds", args: [netuid] })));
+      const contract = { ...extras, ...(await shownState(link)), args: [netuid] } as const;
+      return rowsOf(await asked("bonds", client.readContract({ ...contract, functionName: "getBonds" })));
     },
     async funds(coldkey) {
       const args = [coldkey] as const;
-      const [balance, earned, stakes] = await ofOneBlock(link, "funds", () =>
+      const [balance, earned, stakes] = await ofOneBlock(link, "funds", (at) =>
         Promise.all([
-          client.readContract({ ...staking, functionName: "balanceOf", args }),
-          client.readContract({ ...staking, functionName: "earnedOf", args }),
-          client.readContract({ ...staking, functionName: "positionsOf", args }),
+          client.readContract({ ...staking, ...at, functionName: "balanceOf", args }),
+          client.readContract({ ...staking, ...at, functionName: "earnedOf", args }),
+          client.readContract({ ...staking, ...at, functionName: "positionsOf", args }),
         ]),
       );
       return { balance, earned, stakes: stakes.filter(({ rao }) => rao > 0n) };
     },
     async issuance() {
-      const [total, perBlock] = await asked("issuance", client.readContract({ ...staking, functionName: "issuance" }));
+      const contract = { ...staking, ...(await shownState(link)) } as const;
+      const [total, perBlock] = await asked("issuance", client.readContract({ ...contract, functionName: "issuance" }));
       return { total, perBlock };
     },
-    subnetCost: () => asked("a subnet's cost", client.readContract({ ...registry, functionName: "nextLockCost" })),
+    async subnetCost() {
+      const contract = { ...registry, ...(await shownState(link)) } as const;
+      return asked("a subnet's cost", client.readContract({ ...contract, functionName: "nextLockCost" }));
+    },
     ...roundsOf(link, book),
   };
 }
 
-/** Several answers that belong together: asked again while blocks come in between (where they come all the time, the last are taken). */
-export async function ofOneBlock<T>({ client }: Link, doing: string, ask: () => Promise<T>): Promise<T> {
+/** Several answers that belong together: of one block; or asked again while blocks come in between (where they come all the time, the last are taken). */
+async function ofOneBlock<T>(link: Link, doing: string, ask: (at: At) => Promise<T>): Promise<T> {
+  const { client } = link;
+  const at = await shownState(link);
+  if ("blockNumber" in at) return asked(doing, ask(at));
   for (let tries = 1; ; tries++) {
     const [before, answers, after] = await asked(
       doing,
-      Promise.all([client.getBlockNumber({ cacheTime: 0 }), ask(), client.getBlockNumber({ cacheTime: 0 })]),
+      Promise.all([client.getBlockNumber({ cacheTime: 0 }), ask(at), client.getBlockNumber({ cacheTime: 0 })]),
     );
     if (before === after || tries === TRIES_MAX) return answers;
   }
@@ -157,7 +166,8 @@ export function roundsOf(link: Link, book: AddressBook): Pick<Reads, "run" | "co
   const contract = { address: book.roundBook, abi: ROUND_BOOK_ABI } as const;
   const roundArgs = (runId: number, round: number) => ({ runId: BigInt(runId), round: BigInt(round) });
   const run = async (runId: number): Promise<RunRecord> => {
-    const view = client.readContract({ ...contract, functionName: "runOf", args: [BigInt(runId)] });
+    const at = await shownState(link);
+    const view = client.readContract({ ...contract, ...at, functionName: "runOf", args: [BigInt(runId)] });
     const [clock, owner, genesisRoot, specs] = await asked("a run", view);
     const { voted: _voted, startBlock, ...terms } = clock;
     const list = specs.map(({ fromRound, specHash }) => ({ fromRound: Number(fromRound), specHash }));
@@ -191,7 +201,8 @@ export function roundsOf(link: Link, book: AddressBook): Pick<Reads, "run" | "co
     },
     async decision(runId, round): Promise<RoundDecision | undefined> {
       const args = [BigInt(runId), BigInt(round)] as const;
-      const found = await asked("a decision", client.readContract({ ...contract, functionName: "decisionOf", args }));
+      const seen = { ...contract, ...(await shownState(link)) } as const;
+      const found = await asked("a decision", client.readContract({ ...seen, functionName: "decisionOf", args }));
       if (found.decidedAt === 0n) return undefined;
       const { incentives, seed, decidedAt } = found;
       const accepted = uidsOf(found.accepted);
@@ -216,14 +227,14 @@ interface Span {
 
 /** The blocks so far of a round's phase; undefined before its first. */
 async function spanOf(
-  { client }: Link,
+  link: Link,
   terms: RunTerms,
   round: number,
   phase: Exclude<Phase, "reveal">,
 ): Promise<Span | undefined> {
   const first = BigInt(roundStart(terms, round, phase));
   const last = first + BigInt(phase === "train" ? terms.trainBlocks : terms.voteBlocks) - 1n;
-  const head = await asked("the newest block", client.getBlockNumber({ cacheTime: 0 }));
+  const head = await shownBlock(link);
   return head < first ? undefined : { fromBlock: first, toBlock: head < last ? head : last };
 }
 
@@ -246,11 +257,11 @@ function lastOfEach<T extends RoundEvent>(
 }
 
 /** Hash of a block that the chain still vouches for. */
-export async function blockHashOf({ client }: Link, block: number): Promise<Hash | undefined> {
+export async function blockHashOf(link: Link, block: number): Promise<Hash | undefined> {
   if (block < 0) return undefined;
-  const head = Number(await asked("the newest block", client.getBlockNumber({ cacheTime: 0 })));
+  const head = Number(await shownBlock(link));
   if (block > head || block < head - HASHES_KEPT) return undefined;
-  const { number, hash } = await asked(`block ${block}`, client.getBlock({ blockNumber: BigInt(block) }));
+  const { number, hash } = await asked(`block ${block}`, link.client.getBlock({ blockNumber: BigInt(block) }));
   if (!isHash(hash) || !isCount(number) || Number(number) !== block) throw nonsense(`block ${block}`);
   return hash;
 }

@@ -4,6 +4,9 @@
  * to sign anew. Signed anew is only what can never happen any more, because another program used the key for that number, or what failed
  * in its block; a higher fee is signed with the same number, so that one of the two can happen at most.
  *
+ * Where the chain may replace its newest blocks, a receipt counts once its block is shown (link.ts). Until then the transaction may fall out of its block:
+ * the same bytes go on being sent, its number is used up only by what is shown, and the next number is given only when all before it are.
+ *
  * A transaction that would be refused is refused before it is signed (its gas is estimated first), and one that is refused in its
  * block is asked again as of that block, for the reason.
  */
@@ -19,7 +22,18 @@ import {
 import { SkeinError } from "../../base/errors.ts";
 import type { Address, Receipt, Signer } from "../chain.ts";
 import { refusalName } from "../errors.ts";
-import { asked, checkChain, isCount, type Link, nonsense, pause, unlessStopped, withPatience } from "./link.ts";
+import {
+  asked,
+  checkChain,
+  isCount,
+  isShown,
+  type Link,
+  nonsense,
+  pause,
+  shownState,
+  unlessStopped,
+  withPatience,
+} from "./link.ts";
 import { chainError, isTransient, refusalOf, revertData, wordsOf } from "./refusals.ts";
 
 /** A call to a contract that changes something. */
@@ -85,7 +99,7 @@ export function senderFor(link: Link, signer: Signer): Sender {
 async function carryOut(desk: Desk, call: Call): Promise<Sent> {
   let attempt = takeUnfinished(desk, call);
   for (let failures = 0; ; ) {
-    attempt ??= await withPatience(desk.link, () => signed(desk, call));
+    attempt ??= await nextSigned(desk, call);
     const receipt = await delivered(desk, attempt);
     attempt = undefined;
     if (receipt === "void") continue;
@@ -105,21 +119,45 @@ function sentOf({ blockNumber, transactionHash, gasUsed, logs }: TransactionRece
   return { block: Number(blockNumber), hash: transactionHash, gas: gasUsed, logs };
 }
 
-/** Signs the call with the key's next number. Throws where the chain would refuse it. */
-async function signed({ link, signer }: Desk, call: Call): Promise<Attempt> {
-  const { client, chainId } = link;
+/** Signs the call, as soon as the key's numbers before are used up for good. Throws where the chain would refuse it. */
+async function nextSigned(desk: Desk, call: Call): Promise<Attempt> {
+  const { clock, giveUpMs, pollMs } = desk.link.patience;
+  const startMs = clock.monotonic();
+  for (;;) {
+    const attempt = await withPatience(desk.link, () => signed(desk, call));
+    if (attempt !== undefined) return attempt;
+    if (clock.monotonic() - startMs >= giveUpMs) throw crowded(giveUpMs);
+    await pause(desk.link, pollMs);
+  }
+}
+
+function crowded(giveUpMs: number): SkeinError {
+  return new SkeinError(
+    "chain",
+    `transactions of this key were in blocks that may be replaced for ${giveUpMs / 1000} s`,
+    {
+      remedy: "see whether another program uses the key, and whether the chain makes blocks; then try again",
+    },
+  );
+}
+
+/** Signs the call with the key's next number; undefined where a reorg may still change which that is. Throws where the chain would refuse the call. */
+async function signed({ link, signer }: Desk, call: Call): Promise<Attempt | undefined> {
+  const { client, chainId, lag } = link;
   const { address } = signer;
-  const [gas, nonce, fees, id] = await asked(
+  const [gas, nonce, shown, fees, id] = await asked(
     "preparing a transaction",
     Promise.all([
       client.estimateGas({ account: address, ...call, blockTag: "pending" }),
       client.getTransactionCount({ address, blockTag: "latest" }),
+      lag === 0 ? undefined : countShown(link, address),
       feesNow(link),
       client.getChainId(),
     ]),
   );
   checkChain(chainId, id);
   if (!isCount(gas) || !Number.isSafeInteger(nonce) || nonce < 0) throw nonsense("gas and number of a transaction");
+  if (shown !== undefined && nonce !== shown) return undefined;
   const roomy = (gas * GAS_NUMERATOR) / GAS_DENOMINATOR;
   const limit = roomy < GAS_CAP ? roomy : gas > GAS_CAP ? roomy : GAS_CAP;
   return sign(signer, call, { ...call, type: "eip1559", chainId, nonce, gas: limit, ...fees }, []);
@@ -155,9 +193,10 @@ async function delivered(desk: Desk, first: Attempt): Promise<TransactionReceipt
   let trouble: unknown;
   let waitMs = Math.min(FIRST_POLL_MS, pollMs);
   let used = 0;
+  let isIn = false;
   try {
     for (;;) {
-      if (clock.monotonic() - sentMs >= resendMs || isTransient(trouble)) {
+      if (!isIn && (clock.monotonic() - sentMs >= resendMs || isTransient(trouble))) {
         if (sentMs > Number.NEGATIVE_INFINITY) attempt = await withFeesOfNow(desk, attempt, trouble);
         sentMs = clock.monotonic();
         trouble = await stopping(desk, sent(desk, attempt));
@@ -165,8 +204,10 @@ async function delivered(desk: Desk, first: Attempt): Promise<TransactionReceipt
       // Asked in this order: where the number is used up and no receipt is there afterwards, somebody else has used it.
       const isUsed = trouble !== undefined && (await stopping(desk, numberIsUsed(desk, attempt)));
       const receipt = await stopping(desk, receiptOf(desk, attempt));
-      if (receipt) return receipt;
-      used = isUsed ? used + 1 : 0;
+      if (receipt && (await stopping(desk, isSettled(desk, receipt)))) return receipt;
+      if (isIn && !receipt) sentMs = clock.monotonic() - resendMs; // its block was replaced
+      isIn = receipt !== undefined;
+      used = isUsed && !isIn ? used + 1 : 0;
       if (used === 2) return "void";
       if (clock.monotonic() - startMs >= giveUpMs) throw givenUp(attempt, trouble, giveUpMs);
       await pause(desk.link, waitMs);
@@ -199,10 +240,24 @@ async function sent({ link }: Desk, { bytes }: Attempt): Promise<unknown> {
 }
 
 async function numberIsUsed({ link, signer }: Desk, { transaction }: Attempt): Promise<boolean> {
-  const count = await link.client
-    .getTransactionCount({ address: signer.address, blockTag: "latest" })
-    .catch(() => undefined);
+  const count = await countShown(link, signer.address).catch(unlessReplaced);
   return count !== undefined && count > transaction.nonce;
+}
+
+/** For questions that are asked again; but where the chain cannot be believed any more, that is said. */
+function unlessReplaced(thrown: unknown): undefined {
+  if (thrown instanceof SkeinError && !isTransient(thrown)) throw thrown;
+}
+
+/** How many transactions of a key are in blocks that are shown. */
+async function countShown(link: Link, address: Address): Promise<number> {
+  return link.client.getTransactionCount({ address, ...(await shownState(link)) });
+}
+
+/** Whether a transaction's block is shown; false where that cannot be asked now. */
+async function isSettled({ link }: Desk, { blockNumber, blockHash }: TransactionReceipt): Promise<boolean> {
+  if (!isCount(blockNumber)) throw nonsense("a receipt");
+  return (await isShown(link, blockNumber, blockHash).catch(unlessReplaced)) ?? false;
 }
 
 async function receiptOf({ link }: Desk, { hashes }: Attempt): Promise<TransactionReceipt | undefined> {

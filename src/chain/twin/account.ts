@@ -6,7 +6,7 @@ import { must } from "../../base/assert.ts";
 import { SkeinError } from "../../base/errors.ts";
 import type { ChainAccount, Hash, Receipt, RunTerms, Signer, SubnetParams, WeightVector } from "../chain.ts";
 import { refusalName } from "../errors.ts";
-import type { Producer } from "./blocks.ts";
+import type { BlockState, Included, Submit } from "./blocks.ts";
 import { runEpoch } from "./epochs.ts";
 import { addStake, claim, moveStake, removeStake, setTake, transfer } from "./ledger.ts";
 import { register } from "./neurons.ts";
@@ -20,7 +20,8 @@ import { commitWeights, revealWeights, setWeights } from "./weights.ts";
 export interface AccountContext {
   readonly signer: Signer;
   readonly world: () => World;
-  readonly producer: Producer;
+  readonly blocks: () => BlockState;
+  readonly submit: Submit;
 }
 
 /** Epochs that may come due while one transaction waits, before it gives up. */
@@ -29,7 +30,7 @@ const PUSHES_MAX = 3;
 type Change<T> = (world: World, block: number) => T;
 
 /** Puts a change into a block; an epoch that is due comes first. */
-type Send = <T>(text: string, change: Change<T>) => Promise<{ readonly receipt: Receipt; readonly value: T }>;
+type Send = <T>(text: string, change: Change<T>) => Promise<Included<T>>;
 
 /** Acts as the holder of `signer`'s key. */
 export function accountFor(context: AccountContext): ChainAccount {
@@ -45,18 +46,23 @@ export function accountFor(context: AccountContext): ChainAccount {
   };
 }
 
-function sender({ signer, world, producer }: AccountContext): Send {
+function sender(context: AccountContext): Send {
   return async (text, change) => {
     for (let pushes = 0; ; pushes++) {
       try {
-        return await producer.submit(`${signer.account} ${text}`, (block) => change(world(), block));
+        return await put(context, text, change);
       } catch (thrown) {
         const netuid = pushes < PUSHES_MAX ? epochDue(thrown) : undefined;
         if (netuid === undefined) throw thrown;
-        await stepEpoch({ signer, world, producer }, netuid).catch(unlessRefused); // somebody else may have been faster
+        await stepEpoch(context, netuid).catch(unlessRefused); // somebody else may have been faster
       }
     }
   };
+}
+
+function put<T>({ signer, world, submit }: AccountContext, text: string, change: Change<T>): Promise<Included<T>> {
+  const { account } = signer;
+  return submit({ sender: account, text: `${account} ${text}`, change: (block) => change(world(), block) });
 }
 
 function unlessRefused(thrown: unknown): void {
@@ -68,10 +74,11 @@ function epochDue(thrown: unknown): number | undefined {
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
-async function stepEpoch({ signer, world, producer }: AccountContext, netuid: number): Promise<Receipt | undefined> {
-  if (!isDue(subnetOf(world(), netuid), producer.state.head.block + 1)) return undefined;
-  const text = textOf("stepEpoch", netuid);
-  return (await producer.submit(`${signer.account} ${text}`, (block) => runEpoch(world(), netuid, block))).receipt;
+async function stepEpoch(context: AccountContext, netuid: number): Promise<Receipt | undefined> {
+  const { world, blocks } = context;
+  if (!isDue(subnetOf(world(), netuid), blocks().head.block + 1)) return undefined;
+  const push: Change<void> = (now, block) => runEpoch(now, netuid, block);
+  return (await put(context, textOf("stepEpoch", netuid), push)).receipt;
 }
 
 type Plain = (text: string, change: Change<unknown>) => Promise<Receipt>;
@@ -154,9 +161,9 @@ function votes(hotkey: Hash, plain: Plain): Pick<ChainAccount, Votes> {
 
 type Rounds = "createRun" | "upgradeRun" | "commitPayload" | "vote" | "decideRound";
 
-function rounds({ signer, producer }: AccountContext, send: Send, plain: Plain): Pick<ChainAccount, Rounds> {
+function rounds({ signer, blocks }: AccountContext, send: Send, plain: Plain): Pick<ChainAccount, Rounds> {
   const { account } = signer;
-  const hashOf = (block: number): Hash => must(producer.state.hashes.get(block), "a block's hash");
+  const hashOf = (block: number): Hash => must(blocks().hashes.get(block), "a block's hash");
   const at = (block: number): Moment => ({ block, hashOf });
   return {
     async createRun(terms: RunTerms) {

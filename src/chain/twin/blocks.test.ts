@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { benchOver, COIN, refused, testSigner } from "../../../test/contract/chain-kit.ts";
+import { seededRandom } from "../../base/random.ts";
 import { createTwin, type Twin, type TwinOptions } from "./twin.ts";
 
 const ANN = testSigner("ann");
@@ -96,5 +97,147 @@ describe("the twin's blocks", () => {
 
   it("treats a signer that is not its account as a bug", () => {
     expect(() => open().as({ ...ANN, account: BOB.account })).toThrow("does not belong");
+  });
+});
+
+describe("a reorg of the twin", () => {
+  const CAT = testSigner("cat");
+  const forking = (): Twin => {
+    const chain = open({ automine: false });
+    chain.allowReorgs(3);
+    return chain;
+  };
+  const balance = async (chain: Twin, { account }: typeof ANN): Promise<bigint> => (await chain.funds(account)).balance;
+
+  it("takes blocks back, lets their transactions wait again, and tells nobody", async () => {
+    const chain = forking();
+    const paid = chain.as(ANN).transfer(BOB.account, COIN);
+    chain.mine(2);
+    const receipt = await paid;
+    const [one, two] = [await chain.blockHash(1), await chain.blockHash(2)];
+    expect(chain.pending()).toBe(0);
+    expect(chain.reorg(2)).toBe(2);
+    expect([(await chain.head()).block, await balance(chain, BOB), chain.pending()]).toEqual([0, 0n, 1]);
+    expect(await chain.blockHash(1)).toBeUndefined();
+    const waited = chain.waitForBlock(2);
+    chain.mine();
+    expect([await balance(chain, BOB), chain.pending()]).toEqual([COIN, 0]);
+    chain.mine();
+    expect(await waited).toEqual(await chain.head());
+    expect(await chain.blockHash(1)).not.toBe(one);
+    expect(await chain.blockHash(2)).not.toBe(two);
+    expect((await paid).hash).toBe(receipt.hash);
+  });
+
+  it("goes back no further than is remembered, and nowhere where nothing is", async () => {
+    const chain = forking();
+    chain.mine();
+    expect(chain.reorg(3)).toBe(1);
+    expect(chain.reorg(3)).toBe(0);
+    expect(() => chain.reorg(4)).toThrow("from 1 to 3 blocks");
+    expect(() => open({ automine: false }).reorg(1)).toThrow("from 1 to 0 blocks");
+    expect(() => open().allowReorgs(1)).toThrow("come by themselves");
+    chain.mine(3);
+    chain.restore(chain.save());
+    expect(chain.reorg(1)).toBe(0);
+  });
+
+  it("makes of the rest what its caller says: another order, later, or nothing", async () => {
+    const chain = forking();
+    const ann = chain.as(ANN);
+    const sent = [ann.transfer(BOB.account, COIN), ann.transfer(CAT.account, COIN)];
+    const back = chain.as(BOB).transfer(CAT.account, COIN);
+    chain.mine();
+    await Promise.all([...sent, back]);
+    const seen: string[] = [];
+    chain.reorg(1, (dropped) => {
+      seen.push(...dropped.map(({ sender }) => sender));
+      const [first, second, third] = dropped.map((each) => ({ dropped: each }));
+      return first && second && third ? [third, { ...first, notBefore: 3 }, second] : [];
+    });
+    expect(seen).toEqual([ANN.account, ANN.account, BOB.account]);
+    chain.mine(2); // BOB has nothing yet to pay with, and ANN's second waits behind her first
+    expect([await balance(chain, BOB), await balance(chain, CAT), chain.pending()]).toEqual([0n, 0n, 2]);
+    chain.mine();
+    expect([await balance(chain, BOB), await balance(chain, CAT), chain.pending()]).toEqual([COIN, COIN, 0]);
+    expect(() => chain.reorg(1, (dropped) => [...dropped].reverse().map((each) => ({ dropped: each })))).toThrow(
+      "keep their order",
+    );
+    const other = forking();
+    const lost = other.as(ANN).transfer(BOB.account, COIN);
+    other.mine();
+    await lost;
+    other.reorg(1, () => []);
+    other.mine();
+    expect(await balance(other, BOB)).toBe(0n);
+  });
+
+  it("tells whoever asked to be told anew", () => {
+    const chain = forking();
+    const told: string[] = [];
+    const fortune = {
+      onDone: (_: unknown, value: number): void => void told.push(`done ${value}`),
+      onRefused: (): void => void told.push("refused"),
+      onDropped: (): void => void told.push("dropped"),
+    };
+    const change = (block: number): number => {
+      if (block > 2) throw new Error("too late");
+      return block;
+    };
+    chain.enter({ sender: ANN.account, text: "test", change }, fortune, 2);
+    chain.mine(2);
+    chain.reorg(1);
+    chain.mine();
+    chain.reorg(2, (dropped) => dropped.map((each) => ({ dropped: each, notBefore: 3 })));
+    chain.mine(4);
+    expect(told).toEqual(["done 2", "dropped", "done 2", "dropped", "refused"]);
+  });
+
+  it("leaves the world as it was in that block, keeps the books, and tells the same story twice the same way", async () => {
+    const story = async (seed: string): Promise<{ hashes: string[]; chain: Twin }> => {
+      const chain = forking();
+      const random = seededRandom(seed);
+      const cast = [ANN, BOB, CAT];
+      const someone = (): typeof ANN => cast[random.below(cast.length)] ?? ANN;
+      const hashes: string[] = [];
+      void chain.as(ANN).createSubnet(ANN, 2n * COIN, { tempo: 7, maxUids: 4, immunityPeriod: 1 });
+      const states = new Map([[0, chain.save()]]);
+      for (let i = 0; i < 150; i++) {
+        const [who, whom, rao] = [someone(), someone(), BigInt(1 + random.below(100)) * COIN];
+        const account = chain.as(who);
+        const acts = [
+          () => account.transfer(whom.account, rao),
+          () => account.addStake(1, whom.account, rao),
+          () => account.removeStake(1, whom.account, rao),
+          () => account.register(1, whom, 100n * COIN),
+          () => account.setWeights(1, { uids: [0], values: [1] }),
+          () => account.stepEpoch(1),
+        ];
+        acts[random.below(acts.length)]?.().catch(() => undefined);
+        await new Promise((resolve) => setImmediate(resolve));
+        hashes.push(chain.mine().hash);
+        states.set(chain.peek().blocks.head.block, chain.save());
+        if (random.below(8) > 0) continue;
+        chain.reorg(1 + random.below(3));
+        expect(chain.save()).toEqual(states.get(chain.peek().blocks.head.block));
+      }
+      return { hashes, chain };
+    };
+    const [one, two, other] = [await story("one"), await story("one"), await story("other")];
+    expect(two.hashes).toEqual(one.hashes);
+    expect(two.chain.save()).toEqual(one.chain.save());
+    expect(new Set(one.hashes).size).toBe(150);
+    for (const { chain } of [one, other]) {
+      const { ledger, subnets } = chain.peek().world;
+      expect(chain.peek().blocks.head.block).toBeGreaterThan(80); // beyond the first copies of the world
+      expect(subnets.get(1)?.epochIndex).toBeGreaterThan(0);
+      const sum = (values: Iterable<bigint>): bigint => [...values].reduce((total, rao) => total + rao, 0n);
+      const [assets, pending] = [
+        sum([...ledger.pools.values()].map((pool) => pool.assets)),
+        sum([...ledger.accruals.values()].map((accrual) => accrual.pending)),
+      ];
+      const all = sum(ledger.balances.values()) + assets + sum(ledger.earned.values()) + pending + ledger.undistributed;
+      expect(all).toBe(ledger.issuance);
+    }
   });
 });

@@ -6,10 +6,18 @@
  * when somebody asks for one.
  */
 import { assert } from "../../base/assert.ts";
-import type { Chain, Hash, Head, Signer } from "../chain.ts";
+import type { Chain, ChainAccount, Hash, Head, Signer } from "../chain.ts";
 import { accountOf } from "../keys/account.ts";
 import { accountFor } from "./account.ts";
-import { type BlockOptions, type BlockState, blockProducer, genesisBlock, type Producer } from "./blocks.ts";
+import {
+  type BlockOptions,
+  type BlockState,
+  blockProducer,
+  type Follower,
+  genesisBlock,
+  type Producer,
+  type Submit,
+} from "./blocks.ts";
 import { blockEmission, issuanceAt, newLedger } from "./ledger.ts";
 import { commitsView, decisionView, runOf, votesView } from "./rounds.ts";
 import { subnetOf, type World } from "./state.ts";
@@ -33,9 +41,18 @@ export interface TwinState {
 }
 
 /** A chain whose blocks come when told to. */
-export interface Twin extends Chain {
+export interface Twin extends Chain, Pick<Producer, "enter" | "pending" | "allowReorgs" | "reorg"> {
+  /** Acts as the holder of a key, whose transactions come to the chain by `submit`: directly, unless told. */
+  as(signer: Signer, submit?: Submit): ChainAccount;
+  /**
+   * The chain as it is told `lag` blocks late, from the newest block on: where `reorg` goes no deeper, nothing in it is ever taken back. It has a world of its own, to
+   * which every block is done a second time.
+   */
+  settled(lag: number): Omit<Chain, "as">;
   /** Makes blocks; the first one takes the waiting transactions, and `timestamp` where it is given. */
   mine(count?: number, timestamp?: number): Head;
+  /** The state itself and no copy, to be looked at and not to be changed: it says what is now, and something else after the next block. */
+  peek(): TwinState;
   /** A copy of the state; transactions that wait for a block are not in it. */
   save(): TwinState;
   /** Goes back (or over) to a saved state. */
@@ -52,15 +69,42 @@ export interface Twin extends Chain {
  */
 export function createTwin(options: TwinOptions = {}): Twin {
   let world = newWorld(options);
-  const producer = blockProducer(genesisBlock(world.chainId, options.startSeconds ?? 0), options);
+  const remember = (): (() => void) => {
+    const then = structuredClone(world);
+    return () => {
+      world = structuredClone(then);
+    };
+  };
+  const producer = blockProducer(genesisBlock(world.chainId, options.startSeconds ?? 0), options, remember);
   const now = (): number => producer.state.head.block;
   return {
     ...reader(() => world, producer),
-    as: (signer) => {
+    as: (signer, submit = producer.submit) => {
       checkSigner(signer);
-      return accountFor({ signer, world: () => world, producer });
+      return accountFor({ signer, world: () => world, blocks: () => producer.state, submit });
+    },
+    settled(lag) {
+      let late = world;
+      const ground = {
+        begin: () => {
+          late = structuredClone(world);
+        },
+        does: (work: () => void) => {
+          const now = world;
+          world = late;
+          work();
+          world = now;
+        },
+      };
+      const follower = producer.follow(lag, ground);
+      return reader(() => late, follower, lag);
     },
     mine: (count, timestamp) => producer.mine(count, timestamp),
+    enter: (transaction, fortune, notBefore) => producer.enter(transaction, fortune, notBefore),
+    allowReorgs: (depth) => producer.allowReorgs(depth),
+    reorg: (depth, arrange) => producer.reorg(depth, arrange),
+    pending: () => producer.pending(),
+    peek: () => ({ world, blocks: producer.state }),
     save: () => structuredClone({ world, blocks: producer.state }),
     restore(state) {
       const copy = structuredClone(state);
@@ -89,9 +133,10 @@ function newWorld({ chainId = 1337, balances = new Map(), lockMin, lockInterval 
 }
 
 /** The reading half of the seam. */
-function reader(world: () => World, producer: Producer): Omit<Chain, "as"> {
+function reader(world: () => World, producer: Follower, lag = 0): Omit<Chain, "as"> {
   const now = (): number => producer.state.head.block;
   return {
+    lag,
     get chainId() {
       return world().chainId;
     },

@@ -6,6 +6,7 @@ import { SkeinError } from "../../base/errors.ts";
 import type { Log } from "../../base/log/log.ts";
 import type { Chain, Hash, RunRecord, Signer, SubnetParams } from "../../chain/chain.ts";
 import { refusalName } from "../../chain/errors.ts";
+import { checkTiming } from "../../roles/network/node.ts";
 import { KEEPER_LOOKS } from "../../roles/network/validator/validator.ts";
 import { specHash } from "../../run/parse.ts";
 import { blocksOf } from "../../run/rules.ts";
@@ -92,6 +93,7 @@ export async function anchorRun(options: AnchorOptions): Promise<Anchor> {
     return { run: known, resumed: true };
   }
   const subnet = netuid ?? record.netuid ?? (await interruptedSubnet(options, record));
+  checkTiming(options.spec.timing, chain.lag);
   await checkMoney(options, subnet);
   if (subnet === undefined) {
     await keep({ ...record, subnetFrom: (await chain.head()).block });
@@ -281,8 +283,8 @@ async function makeRun(options: AnchorOptions, netuid: number, hash: string): Pr
 async function startBlockOf({ chain, spec, startIn }: AnchorOptions, netuid: number): Promise<number> {
   const { epoch, params } = (await chain.metagraph(netuid)).subnet;
   const { block } = await chain.head();
-  const soonest = block + (startIn ?? START_IN_DEFAULT);
+  const soonest = block + chain.lag + (startIn ?? START_IN_DEFAULT);
   if (startIn !== undefined || epoch.index > 0) return soonest;
-  const permits = epoch.dueBlock + Math.ceil(params.tempo / KEEPER_LOOKS) + PUSH_BLOCKS;
+  const permits = epoch.dueBlock + Math.ceil(params.tempo / KEEPER_LOOKS) + PUSH_BLOCKS * (1 + chain.lag);
   return Math.max(soonest, permits - spec.timing.trainBlocks - spec.timing.revealBlocks);
 }
