@@ -66,6 +66,21 @@ describe("getBlob", () => {
     expect(await getBlob(mirrors.slice(0, 4), hash, bytes.length)).toBeUndefined();
   });
 
+  it("asks once more where a byte came wrong, and then counts it as a lie", async () => {
+    const damaged = (times: number): Store & { asked: number } => {
+      const store = giving(bytes);
+      const get = async (): Promise<Uint8Array> => (store.asked++ < times ? bytes.map((byte) => byte ^ 1) : bytes);
+      return Object.assign(store, { get });
+    };
+    const bad: [number, string][] = [];
+    const tell = (index: number, problem: string): void => void bad.push([index, problem]);
+    expect(await getBlob([damaged(1)], hash, bytes.length, tell)).toEqual(bytes);
+    expect(bad).toEqual([]);
+    const liar = damaged(2);
+    expect(await getBlob([liar], hash, bytes.length, tell)).toBeUndefined();
+    expect([bad, liar.asked]).toEqual([[[0, "other bytes than the hash says"]], 2]);
+  });
+
   it("takes no more than it must, whatever the blob's size", async () => {
     const asked: unknown[] = [];
     const store = { ...memoryStore(), get: async (...args: unknown[]) => void asked.push(args[1]) };

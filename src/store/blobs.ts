@@ -38,6 +38,9 @@ export function oversize(maxBytes: number): string {
   return `more than ${maxBytes} bytes`;
 }
 
+/** Times that a store is asked for a blob whose bytes are wrong: the first time they may have been damaged on their way. */
+const ASKS = 2;
+
 /**
  * The blob with that hash from the first of `stores` that has it whole and right; undefined where none has. Takes at most `maxBytes` from each; a
  * longer blob counts as wrong. Rejects only where the work was interrupted.
@@ -48,18 +51,28 @@ export async function getBlob(
   maxBytes: number,
   onBadMirror: OnBadMirror = () => undefined,
 ): Promise<Uint8Array | undefined> {
-  const key = blobKey(hash);
   for (const [index, store] of stores.entries()) {
     try {
-      const bytes = await store.get(key, { start: 0, end: maxBytes + 1 });
-      if (bytes === undefined) continue;
-      if (bytes.length > maxBytes) onBadMirror(index, oversize(maxBytes));
-      else if (sha256Hex(bytes) !== hash) onBadMirror(index, "other bytes than the hash says");
-      else return bytes;
+      const found = await blobOf(store, hash, maxBytes);
+      if (found instanceof Uint8Array) return found;
+      if (found !== undefined) onBadMirror(index, found);
     } catch (thrown) {
       if (thrown instanceof SkeinError && thrown.code === "interrupted") throw thrown;
       onBadMirror(index, messageOf(thrown));
     }
   }
   return undefined;
+}
+
+/** The blob as one store has it, or what is wrong with what it gives instead; undefined where it has none. */
+async function blobOf(store: Store, hash: string, maxBytes: number): Promise<Uint8Array | string | undefined> {
+  let problem: string | undefined;
+  for (let asked = 0; asked < ASKS; asked++) {
+    const bytes = await store.get(blobKey(hash), { start: 0, end: maxBytes + 1 });
+    if (bytes === undefined) break;
+    if (bytes.length > maxBytes) return oversize(maxBytes);
+    if (sha256Hex(bytes) === hash) return bytes;
+    problem = "other bytes than the hash says";
+  }
+  return problem;
 }

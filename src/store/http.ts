@@ -36,6 +36,8 @@ export interface HttpStoreOptions {
 
 /** Bytes from which on it is asked whether a blob is there before it is sent. */
 const LARGE_BYTES = 16 << 10;
+/** Says that a body has another hash than its key. What is sent here has the right one, so that happened on the way, and may go better next time. */
+const DAMAGED = 422;
 
 /**
  * The store behind the gateway at `base`. Rejects with SkeinError("store") where the gateway refuses or stays away, and with
@@ -57,8 +59,8 @@ export function httpStore({ base, writer, patience, signal, bytesMax = HTTP_GET_
     const url = urlOf(key);
     checkWritable(key, bytes);
     if (writer === undefined) throw readOnly();
-    if (blobHash(key) !== undefined && bytes.length >= LARGE_BYTES && (await sizeAt(wire, url)) !== undefined)
-      return false;
+    const isBlob = blobHash(key) !== undefined;
+    if (isBlob && bytes.length >= LARGE_BYTES && (await sizeAt(wire, url)) !== undefined) return false;
     const { signer, specHash } = writer;
     const signature = await signer.sign(putDigest({ specHash, key, bodyHash: sha256Hex(bytes), length: bytes.length }));
     const headers = {
@@ -67,7 +69,8 @@ export function httpStore({ base, writer, patience, signal, bytesMax = HTTP_GET_
       [SIGNATURE_HEADER]: toHex(signature),
       ...(ifAbsent ? { "if-none-match": "*" } : {}),
     };
-    const answer = await wire.ask(url, { method: "PUT", headers, body: bytes, bytesMax: ERROR_BODY_BYTES_MAX });
+    const request = { method: "PUT", headers, body: bytes, bytesMax: ERROR_BODY_BYTES_MAX } as const;
+    const answer = await wire.ask(url, isBlob ? { ...request, passing: DAMAGED } : request);
     if (answer.status === 201) return true;
     if (answer.status === 200 || (ifAbsent && answer.status === 412)) return false;
     throw statusError(url, answer.status, answer.body);

@@ -18,6 +18,7 @@ import {
   newsPrefix,
   putNews,
   readNews,
+  readNewsBy,
   signNews,
 } from "./news.ts";
 
@@ -144,5 +145,21 @@ describe("a record of news", () => {
     expect(found.map(({ round }) => round)).toEqual(told.map(({ round }) => round).sort((a, b) => b - a));
     expect(await readNews(store, "report", 100)).toEqual([other]);
     expect(await readNews(store, "checkpoint", 7)).toHaveLength(5); // two of the first seven are none
+  });
+
+  it("is read of the accounts that are asked for, whoever else writes", async () => {
+    const store = memoryStore();
+    const [one, two] = [7, 8].map((fill) => signerOf(new Uint8Array(32).fill(fill)));
+    if (one === undefined || two === undefined) throw new Error("two signers");
+    const old = await putNews(store, { ...news, round: 3, account: one.account }, one.sign);
+    const same = await putNews(store, { ...news, round: 3, account: two.account }, two.sign);
+    const mine = await putNews(store, { ...news, round: 9 }, signer.sign);
+    for (let i = 0; i < 300; i++) {
+      const account = `0x${String(i).padStart(64, "0")}`;
+      await store.put(newsKey({ kind: "checkpoint", account }), encodeNews({ ...mine, account, round: 99 }));
+    }
+    const accounts = [two, one, signer, signerOf(new Uint8Array(32).fill(99))].map(({ account }) => account);
+    expect(await readNewsBy(store, "checkpoint", accounts)).toEqual([mine, same, old]);
+    expect(await readNewsBy(store, "report", accounts)).toEqual([]);
   });
 });

@@ -3,6 +3,10 @@
  * one for each kind and account, the newest; its round never goes down. A record proves who wrote it wherever it is found, and nothing else: what it
  * points to is verified by whoever reads that.
  *
+ * The store must refuse what is no record signed by the account that the key is for (else anybody could put something in the place of an answer, and who owes
+ * one could excuse himself), and records of an older round than what it has: an upload that arrives late, or twice, would take the place of a newer one. A
+ * gateway refuses both (docs/protocol/gateway.md). Stores whose files all nodes may write, a folder or memory, do not, and are for those who trust each other.
+ *
  * The bytes are JSON in one form (RFC 8785). Decoding takes any bytes and gives a record or a fault.
  */
 import { assert } from "../base/assert.ts";
@@ -132,13 +136,30 @@ export async function putNews(
  * each is its account's, `isAuthentic` tells. Rejects with SkeinError("store").
  */
 export async function readNews(store: Store, kind: NewsKind, max: number): Promise<NewsRecord[]> {
-  const keys = (await store.list(newsPrefix(kind))).slice(0, max);
+  const found = await recordsAt(store, (await store.list(newsPrefix(kind))).slice(0, max));
+  return found.sort((a, b) => b.round - a.round || (a.account < b.account ? -1 : 1));
+}
+
+/**
+ * The newest records of a kind by `accounts`, newest first, and of one round in the order of `accounts`; without what does not decode. Whoever else writes
+ * news cannot hide these. Rejects with SkeinError("store").
+ */
+export async function readNewsBy(store: Store, kind: NewsKind, accounts: readonly string[]): Promise<NewsRecord[]> {
+  const found = await recordsAt(
+    store,
+    accounts.map((account) => newsKey({ kind, account })),
+  );
+  return found.sort((a, b) => b.round - a.round);
+}
+
+/** The records under `keys`, as far as they belong there. */
+async function recordsAt(store: Store, keys: readonly string[]): Promise<NewsRecord[]> {
   const found: NewsRecord[] = [];
   for (let i = 0; i < keys.length; i += READ_AT_ONCE) {
     const records = await Promise.all(keys.slice(i, i + READ_AT_ONCE).map((key) => recordAt(store, key)));
     found.push(...records.filter((record) => record !== undefined));
   }
-  return found.sort((a, b) => b.round - a.round || (a.account < b.account ? -1 : 1));
+  return found;
 }
 
 /** The newest record of a kind by one account; undefined where there is none, or it does not decode. Rejects with SkeinError("store"). */

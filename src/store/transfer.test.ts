@@ -1,11 +1,11 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { equalBytes, utf8 } from "../base/bytes.ts";
 import { manualClock, systemClock } from "../base/clock.ts";
 import { SkeinError } from "../base/errors.ts";
-import { openWire, saidBy, type Wire } from "./transfer.ts";
+import { openWire, saidBy, uploadMs, type Wire } from "./transfer.ts";
 
 /** Quicker than the test runner's own comparison. */
 const isSame = (found: Uint8Array | undefined, expected: Uint8Array): boolean =>
@@ -253,6 +253,24 @@ describe("requests", () => {
         await failure.toMatchObject({ code: "store", details: expect.stringContaining("no answer within") });
       },
     );
+  });
+
+  it("are given up within minutes where an upload finds a dead connection, however large it is", async () => {
+    expect([4 << 10, 1 << 20, 16 << 20].map(uploadMs)).toEqual([1000, 76_000, 316_000]);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    vi.stubGlobal("fetch", (_: string, { signal }: { readonly signal: AbortSignal }) => {
+      return new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    });
+    try {
+      const body = new Uint8Array(16 << 20);
+      const failure = expect(wire({ attempts: 1 }).ask("http://127.0.0.1/", { method: "PUT", body, bytesMax: 1 }));
+      const given = failure.rejects.toMatchObject({ details: expect.stringContaining("no answer within 318000 ms") });
+      await vi.advanceTimersByTimeAsync(318_000);
+      await given;
+    } finally {
+      vi.unstubAllGlobals();
+      vi.useRealTimers();
+    }
   });
 
   it("give a server up that drips", async () => {

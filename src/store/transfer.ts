@@ -52,6 +52,8 @@ export interface Ask {
   readonly bytesMax: number;
   /** Milliseconds that the server may be silent over it, where that is more than usual. */
   readonly silenceMs?: number;
+  /** A status that says "not now" to this request, and is final to others. */
+  readonly passing?: number;
 }
 
 /** An answer. */
@@ -65,6 +67,9 @@ export interface Answer {
 const PROGRESS_BYTES = 64 << 10;
 /** Bytes a second that a transfer is expected to make in the long run; a download that is slower is begun anew where it was. */
 const BYTES_PER_SECOND = 4 << 10;
+/** The same of uploads, but for their first minute. Nothing is heard while one is under way, so what is slow cannot be told from what is dead. */
+const UPLOAD_BYTES_PER_SECOND = 64 << 10;
+const UPLOAD_SLOW_MS = 60_000;
 /** Milliseconds after which a pause looks whether it was interrupted. */
 const LOOK_MS = 200;
 /** Statuses that say "not now". */
@@ -138,18 +143,23 @@ function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : "the server";
 }
 
+/** Milliseconds that an upload may take before its answer is waited for: 16 MB have five minutes. */
+export function uploadMs(bytes: number): number {
+  return 1000 * Math.min(bytes / BYTES_PER_SECOND, UPLOAD_SLOW_MS / 1000 + bytes / UPLOAD_BYTES_PER_SECOND);
+}
+
 async function askOnce(line: Line, url: string, ask: Ask): Promise<Outcome<Answer>> {
   const { method = "GET", headers = {}, body, bytesMax } = ask;
-  const uploadMs = ((body?.length ?? 0) / BYTES_PER_SECOND) * 1000;
-  const silenceMs = Math.max(line.patience.silenceMs, ask.silenceMs ?? 0) + uploadMs;
+  const silenceMs = Math.max(line.patience.silenceMs, ask.silenceMs ?? 0) + uploadMs(body?.length ?? 0);
   return withResponse(
     line,
     silenceMs,
     url,
     { method, headers, ...(body ? { body: body as BodyInit } : {}) },
     async (response, watch) => {
-      const bytes = await readAll(response, watch, PASSING.has(response.status) ? ERROR_BODY_BYTES_MAX : bytesMax);
-      const again = passing(line, response, bytes);
+      const isPassing = PASSING.has(response.status) || response.status === ask.passing;
+      const bytes = await readAll(response, watch, isPassing ? ERROR_BODY_BYTES_MAX : bytesMax);
+      const again = isPassing ? passing(line, response, bytes) : undefined;
       if (again !== undefined) return again;
       return {
         value: { status: response.status, header: (name) => response.headers.get(name) ?? undefined, body: bytes },
@@ -229,10 +239,10 @@ async function readAll(response: Response, watch: Watch, bytesMax: number): Prom
   return sink.bytes();
 }
 
-/** The answer as a failure that may pass; undefined where it will not, or only after longer than we would wait. */
+/** An answer that says "not now" as a failure that may pass; undefined where it will only after longer than we would wait. */
 function passing({ patience }: Line, { status, headers }: Response, body: Uint8Array): Again | undefined {
   const waitMs = retryAfterMs(headers.get("retry-after")) ?? 0;
-  if (!PASSING.has(status) || waitMs > patience.retryAfterMsMax) return undefined;
+  if (waitMs > patience.retryAfterMsMax) return undefined;
   const { error } = saidBy(body);
   return { again: `status ${status}${error === undefined ? "" : `: ${error}`}`, waitMs };
 }
@@ -327,7 +337,7 @@ async function receive(
   }
   if (status !== 200 && status !== 206) {
     const body = await readAll(response, watch, ERROR_BODY_BYTES_MAX);
-    const again = passing(line, response, body);
+    const again = PASSING.has(status) ? passing(line, response, body) : undefined;
     if (again !== undefined) return again;
     throw statusError(goal.url, status, body);
   }

@@ -20,6 +20,9 @@ import {
   type SharedManifest,
 } from "./manifest.ts";
 
+/** Times that all mirrors are asked for a blob before it is missing: of many pieces some are lost or damaged on their way. */
+const ASKS = 3;
+
 /** Which checkpoint is wanted, as the run's spec and the chain have it. */
 export interface ExpectedCheckpoint {
   /** Hash of the run's spec, in hex. */
@@ -67,8 +70,10 @@ export async function fetchCheckpoint(
   assert(littleEndian, "checkpoints are read on little-endian machines only");
   const [local, ...mirrors] = stores;
   assert(local !== undefined, "the first store is the node's own");
-  const encoded = await getBlob(stores, manifestHash, SHARED_MANIFEST_BYTES_MAX, (index, problem) =>
-    onBadMirror(manifestHash, index, problem),
+  const encoded = await insisted(() =>
+    getBlob(stores, manifestHash, SHARED_MANIFEST_BYTES_MAX, (index, problem) =>
+      onBadMirror(manifestHash, index, problem),
+    ),
   );
   if (encoded === undefined) return { fault: "no manifest" };
   const manifest = decodeSharedManifest(encoded);
@@ -107,6 +112,15 @@ function isExpected(manifest: SharedManifest, { specHash, round, root, paramCoun
   return same && stateRoot === toHex(root);
 }
 
+/** What `ask` gives, which is asked a few times. */
+async function insisted(ask: () => Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> {
+  for (let left = ASKS; left > 0; left--) {
+    const found = await ask();
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** Asks mirrors for a blob. */
 type Ask = (hash: string, length: number, turn: number) => Promise<Uint8Array | undefined>;
 
@@ -135,7 +149,7 @@ async function pieceOf(
   const hash = must(pieces[index], "a hash for each piece");
   const length = pieceBytes(paramCount, index);
   const own = await getBlob([local], hash, length);
-  const bytes = own ?? (await ask(hash, length, index));
+  const bytes = own ?? (await insisted(() => ask(hash, length, index)));
   if (bytes === undefined) return { fault: "missing piece", piece: index };
   if (bytes.length !== length) return { fault: "bad piece", piece: index };
   if (own !== undefined) return own;

@@ -190,6 +190,21 @@ describe("fetching", () => {
     expect(Math.min(one.gets.length, two.gets.length)).toBeGreaterThanOrEqual(5);
   });
 
+  it("bears a store that gives a wrong byte now and then, or nothing", async () => {
+    const params = new Float32Array(32 * PIECE_PARAMS).map((_, i) => Math.floor(i / PIECE_PARAMS));
+    const { store, manifest, root } = await published(7, params);
+    const random = seededRandom("a bad line");
+    const get: Store["get"] = async (key, range) => {
+      const bytes = await store.get(key, range);
+      if (random.below(5) === 0) return undefined;
+      if (bytes && random.below(5) === 0) bytes.fill(1, random.below(bytes.length));
+      return bytes;
+    };
+    const expected = { ...EXPECTED, root, paramCount: params.length };
+    const result = await fetchCheckpoint([memoryStore(), { ...store, get }], manifest, expected);
+    expect(short(result)).toBe(short(params));
+  });
+
   it("heals what is damaged in the node's own store", async () => {
     const { store, manifest } = await published();
     const local = memoryStore();

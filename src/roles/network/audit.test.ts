@@ -307,7 +307,7 @@ describe("an audit", () => {
 });
 
 describe("a store that gives anything", () => {
-  it("makes nobody be refuted, and ends nothing", async () => {
+  it("makes nobody be blamed, and ends nothing", async () => {
     const network = await toyNetwork({ spec: spec() });
     const random = seededRandom("a hostile store");
     const wild = (shared: Store): Store => ({
@@ -322,11 +322,8 @@ describe("a store that gives anything", () => {
     await network.during(Promise.all([...nodes, ...validators]));
     const [sane, misled] = validators.map(({ log }) => auditsOf(log));
     expect(bad(must(sane, "v1's audits"))).toEqual([]);
-    // News has no hash to tell a lie by, and what is longer than it may be is its author's doing as far as anybody can tell.
-    const silences = ["unanswered: no answer", "unanswered: pieces are missing"];
-    const blamed = bad(must(misled, "v2's audits")).map(({ verdict, reason }) => `${verdict}: ${reason}`);
-    expect(new Set([...silences, ...blamed])).toEqual(new Set(silences));
-    expect(must(misled, "v2's audits").length).toBeLessThan(must(sane, "v1's audits").length);
+    expect(bad(must(misled, "v2's audits"))).toEqual([]); // looked for from block to block, and nobody is blamed for what a store did
+    expect(must(misled, "v2's audits").length).toBeGreaterThan(10);
   });
 });
 

@@ -22,7 +22,7 @@ import {
 import { candidatesOf, selectContributors } from "../../round/select.ts";
 import { baseRound, exchangeSettings } from "../../run/rules.ts";
 import { getBlob, oversize } from "../../store/blobs.ts";
-import { chainHash, type Node, tellBadMirror } from "./node.ts";
+import { chainHash, type Node, nextBlock, tellBadMirror } from "./node.ts";
 
 /** Params, and the round before which they hold. */
 export interface State {
@@ -55,7 +55,7 @@ const PATIENCE_BLOCKS = 2;
 
 /**
  * How round `round` was decided, once it is over: undefined where nobody has voted, which makes it a null round. Where votes wait to be
- * counted and nobody counts them, this node does, from `turn` blocks after the round's end on.
+ * counted and nobody counts them, this node does, from `turn` blocks after the round's end on. Where the chain is shown late, that comes before the end is seen.
  */
 export async function decisionOf(
   node: Node,
@@ -64,24 +64,31 @@ export async function decisionOf(
 ): Promise<RoundDecision | undefined> {
   const { chain, runId, record, signer } = node;
   const end = roundStart(record, round + 1);
-  for (let { block } = await chain.waitForBlock(end, node.signal); ; ) {
+  let from = end - chain.lag + turn;
+  for (let { block } = await chain.waitForBlock(end - chain.lag, node.signal); ; ) {
     const decision = await chain.decision(runId, round);
     if (decision !== undefined) return decision;
-    if ((await chain.votes(runId, round)).length === 0) return undefined;
-    if (signer !== undefined && block >= end + turn && (await decide(node, round))) continue;
+    const isNull = (await chain.votes(runId, round)).length === 0;
+    if (isNull && block >= end) return undefined;
+    if (!isNull && signer !== undefined && block >= from) {
+      const refused = await decide(node, round);
+      if (refused === undefined) continue;
+      from = refused === "AlreadyDecided" ? nextBlock(node, block) : block + 1; // by then, somebody else's decision is seen
+    }
     ({ block } = await chain.waitForBlock(block + 1, node.signal));
   }
 }
 
-/** Counts the votes; false where somebody else does so in a block that is still being made. */
-async function decide({ chain, signer, runId, log }: Node, round: number): Promise<boolean> {
+/** Counts the votes; says why not where somebody else does so in a block that is not seen yet, or the node asked lags behind. */
+async function decide({ chain, signer, runId, log }: Node, round: number): Promise<string | undefined> {
   try {
     await chain.as(must(signer, "a key")).decideRound(runId, round);
     log.event("decide", { round });
-    return true;
+    return undefined;
   } catch (thrown) {
-    if (refusalName(thrown) !== "AlreadyDecided") throw thrown;
-    return false;
+    const refused = refusalName(thrown);
+    if (refused !== "AlreadyDecided" && refused !== "VotesStillOpen") throw thrown;
+    return refused;
   }
 }
 

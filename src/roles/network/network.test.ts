@@ -16,6 +16,7 @@ import { roundsOf } from "../../run/rules.ts";
 import { decodeReport, isReportFault, type Report } from "../../score/report.ts";
 import { blobKey } from "../../store/blobs.ts";
 import { memoryStore } from "../../store/memory.ts";
+import { encodeNews, newsKey, putNews, readNewsBy } from "../../store/news.ts";
 import type { Store } from "../../store/store.ts";
 import { rootOf, type State } from "./follower.ts";
 import { startingState } from "./sync.ts";
@@ -208,6 +209,47 @@ describe("a late joiner", () => {
     const { from, state } = await startingState(await network.node("late", { local }));
     expect([from, state.round]).toEqual(["checkpoint", 12]);
     expect(await checkpointsIn(local)).toEqual([1, 10, 12, 99]);
+  });
+
+  it("finds a validator's checkpoint among the news of any number of strangers, and a trainer's where there is none", async () => {
+    const network = await toyNetwork({ spec: longer(14) });
+    const { shared } = network;
+    await network.during(Promise.all(all(network, ["t1"])));
+    const told = await readNewsBy(
+      shared,
+      "checkpoint",
+      ["v1", "v2"].map((name) => keyOf(name).account),
+    );
+    const { round, hash } = must(told[0], "news");
+    const none = { kind: "checkpoint", round: 13, hash: "ab".repeat(32), signature: `${"00".repeat(65)}` } as const;
+    for (let i = 0; i < 300; i++) {
+      const account = `0x${String(i).padStart(64, "0")}`;
+      await shared.put(newsKey({ kind: "checkpoint", account }), encodeNews({ ...none, account }));
+    }
+    const begun = async (): Promise<unknown[]> => {
+      const { from, state } = await startingState(await network.node("late", { local: memoryStore() }));
+      return [from, state.round];
+    };
+    expect([round, await begun()]).toEqual([12, ["checkpoint", 12]]);
+    for (const { account } of told) await shared.delete(newsKey({ kind: "checkpoint", account }));
+    expect(await begun()).toEqual(["genesis", 0]);
+    const { account, sign } = keyOf("t1");
+    await putNews(shared, { kind: "checkpoint", round, hash, account }, sign);
+    expect(await begun()).toEqual(["checkpoint", 12]);
+  });
+
+  it("waits for the shared store where it is away, and takes the checkpoint then", async () => {
+    const network = await toyNetwork({ spec: longer(14) });
+    const { shared, twin } = network;
+    await network.during(Promise.all(all(network, ["t1"])));
+    const back = (await twin.head()).block + 3;
+    const get: Store["get"] = async (key, range) => {
+      if ((await twin.head()).block < back) throw new SkeinError("store", "the store is away");
+      return shared.get(key, range);
+    };
+    const node = await network.node("late", { shared: { ...shared, get } });
+    const { from, state } = await network.during(startingState(node));
+    expect([from, state.round]).toEqual(["checkpoint", 12]);
   });
 
   it("believes no checkpoint that was not voted for", async () => {

@@ -88,11 +88,34 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   };
 }
 
-/** The same node with the hands of its key. */
+/** The same node with the hands of its key. Throws SkeinError("config") where the run's phases are too short for what it sends to come in time. */
 export function acting(node: Node): ActingNode {
-  const { signer, chain } = node;
+  const { signer, chain, record } = node;
   if (signer === undefined) throw new SkeinError("usage", "this takes a hotkey");
+  checkTiming(record, chain.lag);
   return { ...node, signer, acting: chain.as(signer) };
+}
+
+/** The first block that may take what is sent upon `block`. */
+export function nextBlock({ chain }: Pick<Node, "chain">, block: number): number {
+  return block + chain.lag + 1;
+}
+
+/**
+ * Throws SkeinError("config") where a run's phases are too short for a chain that is shown `lag` blocks late. To vote, the phase's first block must be seen, and
+ * what is sent then not come after its last; before a trainer can commit, it must see besides how the round before was decided.
+ */
+export function checkTiming(
+  { trainBlocks, voteBlocks }: Pick<RunRecord, "trainBlocks" | "voteBlocks">,
+  lag: number,
+): void {
+  const [train, vote] = [lag + 3, lag + 2];
+  if (trainBlocks >= train && voteBlocks >= vote) return;
+  const message = `the run's rounds are too short for this chain, of which the newest ${lag} blocks do not count yet`;
+  throw new SkeinError("config", message, {
+    details: `blocks to train ${trainBlocks}, to vote ${voteBlocks}; at least ${train} and ${vote} are needed, and more for the work itself`,
+    remedy: "launch a run with longer phases (timing.trainBlocks, timing.voteBlocks in its spec)",
+  });
 }
 
 /** Where the run stands in the newest block; undefined before its first round. */
@@ -166,6 +189,29 @@ export async function attempt({ log }: Node, what: string, work: () => Promise<v
     if (!(thrown instanceof SkeinError) || thrown.code !== "store") throw thrown;
     log.event("store-trouble", { what, why: thrown.message });
   }
+}
+
+/**
+ * Does work that must be done before block `before`: tried again in every new block while it gives undefined, or the store or the chain is away, of which
+ * `failed` is told. Gives what it came to; undefined where it came to nothing in time. Throws what else `work` throws, and SkeinError("interrupted").
+ */
+export async function persist<T>(
+  { chain, signal }: Node,
+  before: number,
+  work: () => Promise<T | undefined>,
+  failed: (why: string) => void,
+): Promise<T | undefined> {
+  for (let { block } = await chain.waitForBlock(0, signal); block < before; ) {
+    try {
+      const done = await work();
+      if (done !== undefined) return done;
+    } catch (thrown) {
+      if (!(thrown instanceof SkeinError) || (thrown.code !== "store" && thrown.code !== "chain")) throw thrown;
+      failed(thrown.message);
+    }
+    ({ block } = await chain.waitForBlock(block + 1, signal));
+  }
+  return undefined;
 }
 
 /** The uid of a hotkey in the run's subnet, now. */

@@ -12,16 +12,16 @@ import { paramCount } from "../../engine/shape.ts";
 import { initParams } from "../../model/init.ts";
 import { stateRoot } from "../../round/state-root.ts";
 import { baseRound, roundsOf } from "../../run/rules.ts";
-import { readNews } from "../../store/news.ts";
+import { type NewsRecord, readNewsBy } from "../../store/news.ts";
 import { type Applied, advance, rootOf, type State } from "./follower.ts";
-import { type Node, reached, roundNow, tellBadMirror } from "./node.ts";
+import { type Node, persist, reached, roundNow, tellBadMirror } from "./node.ts";
 
 /** Rounds that are replayed rather than skipped by fetching a checkpoint: some ten rounds of payloads have a checkpoint's bytes. */
 const REPLAY_ROUNDS = 10;
 /** Rounds whose checkpoints stay in the node's folder. */
 const CHECKPOINTS_KEPT = 2;
-/** Checkpoints that are looked at. */
-const NEWS_MAX = 256;
+/** Checkpoints of others than validators that are tried: anybody who has a uid may tell of one that is none, and each try may cost all its bytes. */
+const OTHERS_TRIED = 8;
 
 /** Where a node started from. */
 export type Origin = "saved" | "checkpoint" | "genesis";
@@ -47,6 +47,7 @@ export function genesisState({ spec }: Node): State {
 
 /**
  * The best state to begin with. `saved` is this node's own, if it has one; with `replay` the whole run is recomputed from its first params.
+ * Where a checkpoint may be better and the shared store is away, it waits: without the store there are no payloads either. Throws SkeinError("interrupted").
  */
 export async function startingState(
   node: Node,
@@ -56,7 +57,7 @@ export async function startingState(
   const known: Start | undefined = saved && { state: saved, from: "saved" };
   if (replay || now - (saved?.round ?? 0) <= REPLAY_ROUNDS)
     return known ?? { state: genesisState(node), from: "genesis" };
-  const fetched = await newestCheckpoint(node, now, saved?.round ?? 0);
+  const fetched = await patientCheckpoint(node, saved?.round ?? 0);
   if (fetched) return { state: fetched, from: "checkpoint" };
   return known ?? { state: genesisState(node), from: "genesis" };
 }
@@ -66,27 +67,40 @@ export function tellStart({ log }: Node, { state, from }: Start): void {
   log.event("start", { from, round: state.round, root: toHex(rootOf(state)) });
 }
 
-/** The newest checkpoint of a round in (after, before) that is what most of the stake voted for. */
+/** The newest checkpoint of a round in (after, before) that is what most of the stake voted for: a validator's, where one has any. */
 async function newestCheckpoint(node: Node, before: number, after: number): Promise<State | undefined> {
-  const { spec, specHash, stores, shared, log } = node;
-  for (const { round, hash } of await readNews(shared, "checkpoint", NEWS_MAX)) {
-    if (round >= before || round <= after) continue;
-    const root = await votedRoot(node, round);
-    if (root === undefined) continue;
-    const expected = { specHash, round, root, paramCount: paramCount(spec.model) };
-    try {
-      const onProgress = (done: number, all: number): void => log.event("checkpoint-fetch", { round, done, all });
-      const onBad = (blob: string, at: number, why: string): void => tellBadMirror(node, blob, at, why);
-      const params = await fetchCheckpoint(stores, hash, expected, onProgress, onBad);
-      if (!isCheckpointFault(params)) {
-        await dropOlder(node);
-        return { round, params, roots: await rootsAt(node, round, root) };
-      }
-      log.event("checkpoint-fault", { round, hash, fault: params.fault });
-    } catch (thrown) {
-      if (!(thrown instanceof SkeinError) || thrown.code === "interrupted") throw thrown;
-      log.event("checkpoint-fault", { round, hash, fault: messageOf(thrown) });
+  const { neurons } = await node.chain.metagraph(node.record.netuid);
+  const byStake = [...neurons].sort((a, b) => (a.stake === b.stake ? a.uid - b.uid : a.stake > b.stake ? -1 : 1));
+  for (const permit of [true, false]) {
+    const accounts = byStake.filter((each) => each.permit === permit).map(({ hotkey }) => hotkey);
+    const told = await readNewsBy(node.shared, "checkpoint", accounts);
+    const news = told.filter(({ round }) => round > after && round < before);
+    for (const each of permit ? news : news.slice(0, OTHERS_TRIED)) {
+      const state = await checkpointOf(node, each);
+      if (state !== undefined) return state;
     }
+  }
+  return undefined;
+}
+
+/** The checkpoint that news tells of, if it can be had and is what most of the stake voted for. */
+async function checkpointOf(node: Node, { round, hash }: NewsRecord): Promise<State | undefined> {
+  const { spec, specHash, stores, log } = node;
+  const root = await votedRoot(node, round);
+  if (root === undefined) return undefined;
+  const expected = { specHash, round, root, paramCount: paramCount(spec.model) };
+  try {
+    const onProgress = (done: number, all: number): void => log.event("checkpoint-fetch", { round, done, all });
+    const onBad = (blob: string, at: number, why: string): void => tellBadMirror(node, blob, at, why);
+    const params = await fetchCheckpoint(stores, hash, expected, onProgress, onBad);
+    if (!isCheckpointFault(params)) {
+      await dropOlder(node);
+      return { round, params, roots: await rootsAt(node, round, root) };
+    }
+    log.event("checkpoint-fault", { round, hash, fault: params.fault });
+  } catch (thrown) {
+    if (!(thrown instanceof SkeinError) || thrown.code === "interrupted") throw thrown;
+    log.event("checkpoint-fault", { round, hash, fault: messageOf(thrown) });
   }
   return undefined;
 }
@@ -107,6 +121,13 @@ async function dropOlder(node: Node): Promise<void> {
   } catch (thrown) {
     if (!(thrown instanceof SkeinError) || thrown.code !== "store") throw thrown;
   }
+}
+
+/** What `newestCheckpoint` finds after `round`, as soon as the shared store answers. */
+async function patientCheckpoint(node: Node, round: number): Promise<State | undefined> {
+  const look = async () => ({ state: await newestCheckpoint(node, await roundNow(node), round) });
+  const away = (why: string): void => node.log.event("store-trouble", { what: "checkpoint", why });
+  return (await persist(node, Number.POSITIVE_INFINITY, look, away))?.state;
 }
 
 /** What `newestCheckpoint` finds after `round`; nothing where the shared store is away. */

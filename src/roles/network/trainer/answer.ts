@@ -4,9 +4,10 @@
  */
 import { must } from "../../../base/assert.ts";
 import { equalBytes, fromUtf8, utf8 } from "../../../base/bytes.ts";
-import { messageOf, SkeinError } from "../../../base/errors.ts";
+import { roundStart } from "../../../chain/rounds.ts";
 import { inLanes } from "../../../checkpoint/shared/lanes.ts";
 import { paramCount } from "../../../engine/shape.ts";
+import { roundsOf } from "../../../run/rules.ts";
 import {
   type Answer,
   answerBytesMax,
@@ -28,8 +29,8 @@ import {
   zeroRoot,
 } from "../../../score/audit/commitment.ts";
 import { blobKey, putBlob } from "../../../store/blobs.ts";
-import { putNews } from "../../../store/news.ts";
-import type { ActingNode } from "../node.ts";
+import { type News, putNews, readNewsOf } from "../../../store/news.ts";
+import { type ActingNode, persist, stopped } from "../node.ts";
 import { answerDeadline, challengesOf, putVector } from "../work.ts";
 import type { Pending } from "./memory.ts";
 import type { WorkRecord } from "./record.ts";
@@ -41,11 +42,18 @@ const PREFIX = "answers/";
 const DONE_KEY = "answered";
 
 /**
- * Answers the challenge of a payload that is promised, if there is one; to be called from the first reveal block of its round on. Forgets the record.
+ * Answers the challenge of a payload that is promised, if there is one; to be called from the first reveal block of its round on. Forgets the record. Gives the
+ * news of the answer.
  */
-export async function answerChallenge(node: ActingNode, pending: Pending, record: WorkRecord): Promise<void> {
+export async function answerChallenge(
+  node: ActingNode,
+  pending: Pending,
+  record: WorkRecord,
+): Promise<News | undefined> {
   const { round, uid } = pending;
-  const part = await challengeOf(node, pending);
+  const failed = (why: string): void => node.log.event("answer-failed", { round, uid, why });
+  const asked = await persist(node, answerDeadline(node, round), () => challengeOf(node, pending), failed);
+  const part = asked?.part;
   if (part !== undefined) {
     node.log.event("challenged", { round, uid, part });
     const answer = await answerFor(node, pending, record, part);
@@ -53,16 +61,19 @@ export async function answerChallenge(node: ActingNode, pending: Pending, record
     else await node.local.put(keyOf(round), encodeAnswer(answer));
   }
   await record.drop();
-  if (part !== undefined) await sendAnswers(node, record.from?.hash.slice(2));
+  return part === undefined ? undefined : sendAnswers(node, record.from?.hash.slice(2));
 }
 
-/** What a payload is challenged for, where that was not answered yet. Known from the first reveal block of its round on. */
-export async function challengeOf(node: ActingNode, { round, uid }: Pending): Promise<number | undefined> {
-  const part = (await challengesOf(node, round))?.(uid);
+/** What a payload is challenged for, where that was not answered yet; undefined while it is not known: before its round's first reveal block. */
+export async function challengeOf(
+  node: ActingNode,
+  { round, uid }: Pending,
+): Promise<{ readonly part: number | undefined } | undefined> {
+  const challenges = await challengesOf(node, round);
   const done = await node.local.get(DONE_KEY);
   const isDone =
     (done !== undefined && fromUtf8(done) === `${round}`) || (await node.local.size(keyOf(round))) !== undefined;
-  return isDone ? undefined : part;
+  return challenges && { part: isDone ? undefined : challenges(uid) };
 }
 
 async function answerFor(
@@ -114,50 +125,66 @@ function previousOf({ leaves, from }: WorkRecord, part: number, spans: number, r
 
 /**
  * Uploads what waits in the folder, as long as it can count, and deletes it there. `earlier` is the payload that the work went on from: its header is needed to
- * judge the answer, and it is still in the folder where it could not be revealed in its own round.
+ * judge the answer, and it is still in the folder where it could not be revealed in its own round. Gives the news of the last answer.
  */
-export async function sendAnswers(node: ActingNode, earlier?: string): Promise<void> {
-  const { local, spec, chain, log } = node;
+export async function sendAnswers(node: ActingNode, earlier?: string): Promise<News | undefined> {
+  const { local, spec, log } = node;
   const form = { spans: spec.audit.spans, paramCount: paramCount(spec.model) };
+  let told: News | undefined;
   for (const key of await local.list(PREFIX)) {
     const bytes = await local.get(key, { start: 0, end: answerBytesMax(form) + 1 });
     const answer = bytes && decodeAnswer(bytes, form);
     if (bytes !== undefined && answer !== undefined && !isAnswerFault(answer)) {
-      const deadline = answerDeadline(node, answer.round);
-      for (let { block } = await chain.head(); block < deadline; ) {
-        if (await isSent(node, answer, bytes, earlier)) {
-          await local.put(DONE_KEY, utf8(`${answer.round}`));
-          break;
-        }
-        ({ block } = await chain.waitForBlock(block + 1, node.signal));
-      }
+      const { round, uid, part } = answer;
+      const failed = (why: string): void => log.event("answer-failed", { round, uid, part, why });
+      const upload = (): Promise<News> => sendAnswer(node, answer, bytes, earlier);
+      const sent = await persist(node, answerDeadline(node, round), upload, failed);
+      if (sent !== undefined) await local.put(DONE_KEY, utf8(`${round}`));
+      told = sent ?? told;
       for (const hash of answer.vectors.flatMap((pieces) => pieces ?? [])) await local.delete(blobKey(hash));
     } else log.event("bad-answer", { key });
     await local.delete(key);
   }
+  return told;
 }
 
-/** Uploads one answer; false where the store is away. */
-async function isSent(node: ActingNode, answer: Answer, bytes: Uint8Array, earlier?: string): Promise<boolean> {
+/** Uploads one answer and tells of it. Rejects with SkeinError("store"). */
+async function sendAnswer(node: ActingNode, answer: Answer, bytes: Uint8Array, earlier?: string): Promise<News> {
   const { local, shared, signer, log } = node;
   const { round, uid, part, vectors } = answer;
-  try {
-    const hashes = vectors.flatMap((pieces) => pieces ?? []);
-    const payload = earlier === undefined ? undefined : await local.get(blobKey(earlier));
-    if (payload !== undefined) await local.delete(blobKey(await putBlob(shared, payload)));
-    await inLanes(hashes.length, async (index) => {
-      const piece = await local.get(blobKey(must(hashes[index], "a piece")));
-      if (piece !== undefined) await putBlob(shared, piece);
-      return true;
-    });
-    const hash = await putBlob(shared, bytes);
-    await putNews(shared, { kind: "answer", round, hash, account: signer.account }, signer.sign);
-    log.event("answer", { round, uid, part, bytes: bytes.length, pieces: hashes.length });
+  const hashes = vectors.flatMap((pieces) => pieces ?? []);
+  const payload = earlier === undefined ? undefined : await local.get(blobKey(earlier));
+  if (payload !== undefined) await local.delete(blobKey(await putBlob(shared, payload)));
+  await inLanes(hashes.length, async (index) => {
+    const piece = await local.get(blobKey(must(hashes[index], "a piece")));
+    if (piece !== undefined) await putBlob(shared, piece);
     return true;
+  });
+  const hash = await putBlob(shared, bytes);
+  const told = await putNews(shared, { kind: "answer", round, hash, account: signer.account }, signer.sign);
+  log.event("answer", { round, uid, part, bytes: bytes.length, pieces: hashes.length });
+  return told;
+}
+
+/**
+ * Sees to it, while anybody looks for the answer, that its news stands: a store may have lost it, or let an old write that came late take its place. Ends where
+ * the node is asked to stop.
+ */
+export async function keepTold(node: ActingNode, { kind, round, hash, account }: News): Promise<void> {
+  const { shared, signer, log, spec, record } = node;
+  const over = Math.min(answerDeadline(node, round), roundStart(record, roundsOf(spec)));
+  const look = async (): Promise<true | undefined> => {
+    const found = await readNewsOf(shared, kind, account);
+    if (found !== undefined && found.round > round) return true;
+    if (found?.round === round && found.hash === hash) return undefined;
+    await putNews(shared, { kind, round, hash, account }, signer.sign);
+    log.event("answer-again", { round });
+    return undefined;
+  };
+  try {
+    await persist(node, over, look, () => undefined);
   } catch (thrown) {
-    if (!(thrown instanceof SkeinError) || thrown.code !== "store") throw thrown;
-    log.event("answer-failed", { round, uid, part, why: messageOf(thrown) });
-    return false;
+    if (!stopped(node)) throw thrown;
   }
 }
 

@@ -41,7 +41,7 @@ describe("the batch that fits", () => {
 });
 
 describe("the pace of blocks", () => {
-  it("is known after two, as the mean over all that were seen", () => {
+  it("is known after two, as their mean", () => {
     const pace = newBlockPace();
     pace.saw(10, 1000);
     pace.saw(11, 2000);
@@ -49,5 +49,17 @@ describe("the pace of blocks", () => {
     pace.saw(12, 3500);
     pace.saw(12, 9000); // the same block again says nothing
     expect(pace.blockMs()).toBe(1250);
+  });
+
+  it("is not changed by a time in which the chain stood still", () => {
+    const pace = newBlockPace();
+    let ms = 0;
+    for (let block = 0; block < 40; block++) {
+      ms += block === 10 ? 600_000 : 6000;
+      pace.saw(block, ms);
+      if (block > 20) expect(pace.blockMs()).toBe(6000);
+    }
+    for (let block = 40; block < 400; block++) pace.saw(block, ms + 12_000 * (block - 39)); // and it learns what has changed for good
+    expect(pace.blockMs()).toBe(12_000);
   });
 });

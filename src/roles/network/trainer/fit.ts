@@ -41,18 +41,32 @@ export interface BlockPace {
   blockMs(): number | undefined;
 }
 
-/** A pace that has seen nothing yet. */
+/** Sightings that are remembered. */
+const SIGHTINGS = 128;
+/** Blocks of a stretch whose pace is taken: a block is seen up to a step later than it came. */
+const STRETCH_BLOCKS = 4;
+
+/**
+ * A pace that has seen nothing yet: the median over stretches of blocks, so that a time in which the chain stood still does not make a trainer believe in
+ * more time than it has for rounds to come.
+ */
 export function newBlockPace(): BlockPace {
-  let first: { block: number; ms: number } | undefined;
-  let last: { block: number; ms: number } | undefined;
+  const seen: { readonly block: number; readonly ms: number }[] = [];
   return {
-    saw(block, nowMs) {
-      first ??= { block, ms: nowMs };
-      if (last === undefined || block > last.block) last = { block, ms: nowMs };
+    saw(block, ms) {
+      if (block <= (seen.at(-1)?.block ?? -1)) return;
+      seen.push({ block, ms });
+      if (seen.length > SIGHTINGS) seen.shift();
     },
     blockMs() {
+      const [first, last] = [seen[0], seen.at(-1)];
       if (!first || !last || last.block < first.block + 2) return undefined;
-      return (last.ms - first.ms) / (last.block - first.block);
+      const paces = seen.flatMap((from) => {
+        const to = seen.find(({ block }) => block >= from.block + STRETCH_BLOCKS);
+        return to ? [(to.ms - from.ms) / (to.block - from.block)] : [];
+      });
+      const median = paces.sort((a, b) => a - b)[(paces.length - 1) >> 1];
+      return median ?? (last.ms - first.ms) / (last.block - first.block);
     },
   };
 }

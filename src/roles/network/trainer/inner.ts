@@ -13,11 +13,11 @@ import { pseudoGradient } from "../../../optim/outer.ts";
 import { learningRateAt } from "../../../run/rules.ts";
 import { REJECTED_STEPS_MAX } from "../../solo.ts";
 import { rootOf } from "../follower.ts";
-import { type ActingNode, roundSeed, stopped, uidOf } from "../node.ts";
+import { type ActingNode, nextBlock, roundSeed, stopped, uidOf } from "../node.ts";
 import type { Following } from "../sync.ts";
 import { type DataNode, type Dealt, stepBatch } from "../work.ts";
 import type { BlockPace, Fit } from "./fit.ts";
-import { giveMoments, type Memory, type Moments, takeMoments } from "./memory.ts";
+import { giveMoments, type Link, type Memory, type Moments, takeMoments } from "./memory.ts";
 import { type Recorder, recorder } from "./record.ts";
 import type { Tamper } from "./tamper.ts";
 import type { Work } from "./work.ts";
@@ -47,6 +47,8 @@ export interface Trainer extends TrainerOptions {
   /** Answers to challenges under way: they may take until the next payload is revealed, which must not wait for them. */
   answering: Promise<void>;
   payloads: number;
+  /** The newest promise, while its round takes more. */
+  lastPromise: Link | undefined;
   /** Whether another process was seen to commit with this hotkey. */
   rivalled: boolean;
 }
@@ -156,7 +158,7 @@ async function batchFor(trainer: Trainer, round: number): Promise<number> {
   const { node, pace, fit, batch } = trainer;
   const { inner } = node.spec;
   const block = sawHead(trainer, await node.chain.head());
-  const blocks = roundStart(node.record, round, "reveal") - block - 1;
+  const blocks = roundStart(node.record, round, "reveal") - nextBlock(node, block);
   return fit.batch(inner.steps, Math.min(inner.batch, batch ?? inner.batch), blocks * (pace.blockMs() ?? 1000));
 }
 
@@ -165,7 +167,7 @@ async function tooLate(trainer: Trainer, round: number): Promise<boolean> {
   const { node } = trainer;
   if (stopped(node)) throw new SkeinError("interrupted", "stopped in a round");
   const block = sawHead(trainer, await node.chain.head());
-  return block + 1 >= roundStart(node.record, round, "reveal");
+  return nextBlock(node, block) >= roundStart(node.record, round, "reveal");
 }
 
 function divergence(round: number): SkeinError {

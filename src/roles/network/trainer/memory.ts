@@ -8,7 +8,7 @@
 import { assert } from "../../../base/assert.ts";
 import { SkeinError } from "../../../base/errors.ts";
 import { fromHex, toHex } from "../../../base/hash.ts";
-import { isAccount, isCount, isHash } from "../../../base/json.ts";
+import { isAccount, isCount, isHash, isHex } from "../../../base/json.ts";
 import type { Hash } from "../../../chain/chain.ts";
 import { damaged } from "../../../checkpoint/format.ts";
 import { loadState, type StateVectors, saveState } from "../../../checkpoint/state.ts";
@@ -169,8 +169,7 @@ function pendingOf(value: unknown, spans: number): Pending {
 function linkOf(value: unknown, spans: number): Link {
   const { round, hash, leaves } = fieldsOf(value);
   if (!isCount(round) || !isAccount(hash) || !Array.isArray(leaves)) throw damaged("its payload is none"); // a hash has an account's form
-  const isLeaf = (leaf: unknown): leaf is string =>
-    typeof leaf === "string" && leaf.length <= 2 * BORDER_BYTES && /^(?:[0-9a-f]{2})*$/.test(leaf);
+  const isLeaf = (leaf: unknown): leaf is string => isHex(leaf, BORDER_BYTES);
   const isWhole = leaves.length === 0 || leaves.length === leafCount(spans);
   if (!isWhole || !leaves.every(isLeaf)) throw damaged("its work is none");
   return { round, hash, leaves: leaves.map(fromHex) };

@@ -4,6 +4,7 @@
  */
 import { messageOf, SkeinError } from "../../../base/errors.ts";
 import { sha256 } from "../../../base/hash.ts";
+import type { Hash } from "../../../chain/chain.ts";
 import { refusalName } from "../../../chain/errors.ts";
 import { roundStart } from "../../../chain/rounds.ts";
 import { encodeBody } from "../../../codec/body.ts";
@@ -11,10 +12,10 @@ import { compressor } from "../../../codec/feedback.ts";
 import { signedPayload, unsignedPayload } from "../../../round/payload.ts";
 import { workCommitment as commitmentOver } from "../../../score/audit/commitment.ts";
 import { blobKey, putBlob } from "../../../store/blobs.ts";
-import { type ActingNode, chainHash, reached } from "../node.ts";
-import { answerChallenge, sendAnswers } from "./answer.ts";
+import { type ActingNode, attempt, chainHash, persist, reached } from "../node.ts";
+import { answerChallenge, keepTold, sendAnswers } from "./answer.ts";
 import type { Trainer } from "./inner.ts";
-import { type Pending, promised, saveTrainer } from "./memory.ts";
+import { type Link, type Pending, promised, saveTrainer } from "./memory.ts";
 import type { WorkRecord } from "./record.ts";
 import type { Work } from "./work.ts";
 
@@ -64,21 +65,25 @@ async function payloadOf(
 
 /** Commits a payload, reveals it in the background and answers for it. Where its time is over, nothing happens: the round counts without it. */
 export async function promise(trainer: Trainer, pending: Pending, record: WorkRecord | undefined): Promise<void> {
-  const { memory } = trainer;
+  const { memory, node } = trainer;
   if (!(await committed(trainer, pending))) {
     memory.pending = undefined; // what was not promised has left no trace
     await record?.drop();
+    await forgetPayload(node, pending);
     return;
   }
-  promised(memory);
   trainer.payloads += 1;
-  revealLater(trainer, pending);
+  const from = revealLater(trainer, pending);
   answerLater(trainer, pending, record);
+  forgetLater(trainer, from);
 }
 
-/** Reveals in the background a payload that stands on chain. */
-export function revealLater(trainer: Trainer, pending: Pending): void {
+/** Takes notice that the pending payload stands on chain, and reveals it in the background. Gives what it went on from. */
+export function revealLater(trainer: Trainer, pending: Pending): Link | undefined {
+  const from = promised(trainer.memory);
+  trainer.lastPromise = pending;
   trainer.revealing = trainer.revealing.then(() => reveal(trainer, pending));
+  return from;
 }
 
 /** Answers in the background for a payload that stands on chain: after it was revealed, and without being waited for by the next one. */
@@ -90,10 +95,10 @@ export function answerLater(trainer: Trainer, pending: Pending, record: WorkReco
 
 async function committed(trainer: Trainer, { round, uid, hash }: Pending): Promise<boolean> {
   const { node } = trainer;
-  const { acting, chain, runId, record, log, signer } = node;
-  const standing = (await chain.commits(runId, round)).find((commit) => commit.uid === uid);
-  if (standing?.payloadHash === hash) return true;
-  if (trainer.rivalled || standing?.hotkey === signer.account) throw rivalry(node, round);
+  const { acting, runId, record, log } = node;
+  const standing = await promiseOn(node, round);
+  if (standing === hash) return true;
+  if (trainer.rivalled || standing !== undefined) throw rivalry(node, round);
   try {
     const { block } = await acting.commitPayload(runId, round, hash);
     log.event("commit", {
@@ -107,34 +112,77 @@ async function committed(trainer: Trainer, { round, uid, hash }: Pending): Promi
   } catch (thrown) {
     const refused = refusalName(thrown);
     if (refused !== "CommitsClosed" && refused !== "HotKeyNotRegisteredInSubNet") throw thrown;
+    await reached(node, round, "reveal"); // what was sent before a restart may be there, and not have been seen yet
+    if ((await promiseOn(node, round)) === hash) return true;
     log.event("late", { round, uid, why: messageOf(thrown) });
     return false;
   }
 }
 
-/** Uploads what was committed, once nobody can copy it any more. A trainer that is asked to stop still does this. */
-async function reveal(trainer: Trainer, { round, uid, hash }: Pending): Promise<void> {
+/** What this hotkey has promised in a round. */
+async function promiseOn({ chain, runId, signer }: ActingNode, round: number): Promise<Hash | undefined> {
+  const commits = await chain.commits(runId, round);
+  return commits.find(({ hotkey }) => hotkey === signer.account)?.payloadHash;
+}
+
+/**
+ * Uploads what was committed, once nobody can copy it any more; again and again while its round lasts, if it must be. Where it fails, the bytes stay in the
+ * folder: the next payload's answer may need them. A trainer that is asked to stop still does this.
+ */
+async function reveal(trainer: Trainer, pending: Pending): Promise<void> {
   const { node } = trainer;
+  const { round, uid, hash } = pending;
   const { signal: _signal, ...patient } = node;
+  let why = "its round is over";
   try {
     const bytes = await node.local.get(blobKey(hash.slice(2)));
     if (bytes === undefined) return; // uploaded before a restart
     await reached(patient, round, "reveal");
-    const standing = (await node.chain.commits(node.runId, round)).find((commit) => commit.uid === uid);
-    trainer.rivalled = standing?.hotkey === node.signer.account && standing.payloadHash !== hash;
-    await putBlob(node.shared, bytes);
-    await node.local.delete(blobKey(hash.slice(2)));
+    const upload = async (): Promise<true> => {
+      await putBlob(node.shared, bytes);
+      return true;
+    };
+    const isShown = await persist(patient, roundStart(node.record, round + 1), upload, (trouble) => {
+      why = trouble;
+      node.log.event("store-trouble", { what: "payload", why });
+    });
+    if (isShown !== true) return node.log.event("reveal-failed", { round, uid, why });
+    await forgetPayload(node, pending);
     node.log.event("reveal", { round, uid, bytes: bytes.length });
   } catch (thrown) {
     node.log.event("reveal-failed", { round, uid, why: messageOf(thrown) });
   }
 }
 
+/** Looks, now that the last promise's round takes no more, whether another process with this hotkey has put its own in its place. */
+export async function seeRival(trainer: Trainer): Promise<void> {
+  const { node, lastPromise } = trainer;
+  if (lastPromise === undefined) return;
+  trainer.rivalled = (await promiseOn(node, lastPromise.round)) !== lastPromise.hash;
+  trainer.lastPromise = undefined;
+}
+
+/** Deletes a payload from the folder. */
+export async function forgetPayload({ local }: ActingNode, { hash }: Link): Promise<void> {
+  await local.delete(blobKey(hash.slice(2)));
+}
+
+/** Deletes an earlier payload that could not be revealed when the answers under way need it no more, unless the next work goes on from it. */
+export function forgetLater(trainer: Trainer, earlier: Link | undefined): void {
+  const { node, memory } = trainer;
+  trainer.answering = trainer.answering.then(() =>
+    attempt(node, "earlier payload", async () => {
+      if (earlier !== undefined && memory.link?.hash !== earlier.hash) await forgetPayload(node, earlier);
+    }),
+  );
+}
+
 /** Uploads answers in the background that were made before a restart. */
 export function sendAnswersLater(trainer: Trainer): void {
   const { node } = trainer;
   const failed = (thrown: unknown): void => node.log.event("answer-failed", { why: messageOf(thrown) });
-  trainer.answering = sendAnswers(node).catch(failed);
+  const sent = sendAnswers(node).then((told) => told && keepTold(node, told));
+  trainer.answering = sent.catch(failed);
 }
 
 /** Answers what a payload is challenged for. A trainer that is asked to stop still does this. */
@@ -142,7 +190,8 @@ async function answer({ node }: Trainer, pending: Pending, record: WorkRecord): 
   const { signal: _signal, ...patient } = node;
   try {
     await reached(patient, pending.round, "reveal");
-    await answerChallenge(patient, pending, record);
+    const told = await answerChallenge(patient, pending, record);
+    if (told) await keepTold(node, told); // whoever is asked to stop need not wait for that
   } catch (thrown) {
     node.log.event("answer-failed", { round: pending.round, uid: pending.uid, why: messageOf(thrown) });
   }

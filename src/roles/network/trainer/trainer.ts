@@ -18,9 +18,18 @@ import { answerDeadline } from "../work.ts";
 import { challengeOf } from "./answer.ts";
 import { newBlockPace, newFit } from "./fit.ts";
 import { innerSteps, probe, sawHead, type Trainer, type TrainerOptions, takeSteps } from "./inner.ts";
-import { type Link, loadTrainer, newMemory, type Pending, promised, settle } from "./memory.ts";
+import { type Link, loadTrainer, newMemory, type Pending, settle } from "./memory.ts";
 import { forgetStates, recorder, reopenedRecord } from "./record.ts";
-import { answerLater, promise, revealLater, send, sendAnswersLater } from "./send.ts";
+import {
+  answerLater,
+  forgetLater,
+  forgetPayload,
+  promise,
+  revealLater,
+  seeRival,
+  send,
+  sendAnswersLater,
+} from "./send.ts";
 
 export type { TrainerOptions } from "./inner.ts";
 
@@ -45,6 +54,7 @@ export async function runTrainer(options: TrainerOptions): Promise<TrainerEnd> {
     await finishPending(trainer);
     for (let round = await nextRound(trainer, 0); round < rounds; round = await nextRound(trainer, round + 1)) {
       await follow(following, baseRound(node.spec, round)); // the params that the round starts from
+      await seeRival(trainer);
       const work = await innerSteps(trainer, round);
       await follow(following, round); // under a delay the round before is decided by now: what of our last payload was applied is known
       if (work) await send(trainer, work);
@@ -90,6 +100,7 @@ async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     revealing: Promise.resolve(),
     answering: Promise.resolve(),
     payloads: 0,
+    lastPromise: undefined,
     rivalled: false,
   };
   await probe(trainer);
@@ -104,7 +115,8 @@ async function nextRound(trainer: Trainer, least: number): Promise<number> {
   const now = await whereNow(node);
   if (now === undefined) return first;
   sawHead(trainer, now.head);
-  const enough = now.phase === "train" && 2 * now.blocksLeft > node.record.trainBlocks;
+  const { lag } = node.chain;
+  const enough = now.phase === "train" && 2 * (now.blocksLeft - lag) > node.record.trainBlocks - lag;
   return Math.max(first, enough ? now.round : now.round + 1);
 }
 
@@ -129,16 +141,20 @@ async function finishPending(trainer: Trainer): Promise<void> {
   const { round, hash } = pending;
   const commits = await node.chain.commits(node.runId, round);
   if (commits.some(({ payloadHash }) => payloadHash === hash)) {
-    promised(memory);
     revealLater(trainer, pending);
   } else {
     const now = await whereNow(node);
     const isOver = now === undefined || now.round > round || following.state.round > round;
     if (!isOver) node.log.event("resume", { round, hash: hash.slice(2) });
-    if (isOver) memory.pending = undefined;
-    else await promise(trainer, pending, undefined);
+    if (!isOver) await promise(trainer, pending, undefined);
+    else {
+      memory.pending = undefined;
+      await forgetPayload(node, pending);
+    }
   }
-  if (memory.pending !== undefined) await answerAgain(trainer, pending, link);
+  if (memory.pending === undefined) return;
+  await answerAgain(trainer, pending, link);
+  forgetLater(trainer, link);
 }
 
 /** Answers for a payload from before a restart, which `from` came before: from what is in the folder, else by doing its steps again. */
@@ -148,7 +164,7 @@ async function answerAgain(trainer: Trainer, pending: Pending, from: Link | unde
   const { block } = await node.chain.head();
   if (leaves.length === 0 || block >= answerDeadline(node, round)) return;
   await reached(node, round, "reveal"); // there is nothing else to do in this round
-  if ((await challengeOf(node, pending)) === undefined) return;
+  if ((await challengeOf(node, pending))?.part === undefined) return;
   const kept = await reopenedRecord(node, round, leaves, from);
   if (kept !== undefined) return answerLater(trainer, pending, kept);
   if (!engine.deterministic || following.state.round !== baseRound(node.spec, round)) return;

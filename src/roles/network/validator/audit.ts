@@ -3,43 +3,24 @@
  * challenged, fetches their answers, and does the part that was asked for again. Who is challenged for what follows from the chain, so nothing is to be
  * remembered over a restart.
  *
- *   const auditing = newAuditing(node, engine);
+ *   const auditing = newAuditing(node, engine, inTurn);
  *   keepBase(auditing, following.state);                           // after every follow: audits begin from these params
- *   const audits = await auditRound(auditing, round - 1, signal);  // with the engine for itself, in which it leaves other params and moments
+ *   const audits = await auditRound(auditing, round - 1, signal);  // leaves other params and moments in the engine, which it has in turn
  */
 import { assert, must } from "../../../base/assert.ts";
 import { messageOf, SkeinError } from "../../../base/errors.ts";
-import type { RoundCommit } from "../../../chain/chain.ts";
-import { accountOfBytes } from "../../../chain/keys/account.ts";
+import { inLanes } from "../../../checkpoint/shared/lanes.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { isFault, PAYLOAD_HEADER_BYTES, PAYLOAD_SIGNATURE_BYTES, payloadBytesMax } from "../../../round/payload.ts";
+import { turnstile } from "../../../engine/turnstile.ts";
 import { baseRound } from "../../../run/rules.ts";
-import {
-  type Answer,
-  answerBytesMax,
-  decodeAnswer,
-  isAnswerFault,
-  type VectorRole,
-} from "../../../score/audit/answer.ts";
-import {
-  type AuditTerms,
-  type Challenged,
-  type Claim,
-  claimIn,
-  followedRound,
-  isVerdict,
-  originFault,
-  unanswered,
-  type Verdict,
-} from "../../../score/audit/claim.ts";
+import type { VectorRole } from "../../../score/audit/answer.ts";
+import { type AuditTerms, isVerdict, unanswered, type Verdict } from "../../../score/audit/claim.ts";
 import { replayed } from "../../../score/audit/replay.ts";
-import { batchTrained } from "../../../score/samples.ts";
-import { blobKey } from "../../../store/blobs.ts";
-import { isAuthentic, readNewsOf } from "../../../store/news.ts";
-import type { Store } from "../../../store/store.ts";
-import { committedBlob, decodeCommitted, rootOf, type State, soughtBlob } from "../follower.ts";
+import { committedBlob, type State, soughtBlob } from "../follower.ts";
 import { type ActingNode, roundSeed, stopped } from "../node.ts";
-import { answerDeadline, auditTerms, challengesOf, type Dealt, stepBatch, vectorOf } from "../work.ts";
+import { answerDeadline, auditTerms, challengesOf, stepBatch, vectorOf } from "../work.ts";
+import { type Answered, type Case, look } from "./case.ts";
+import { atMost, together } from "./many.ts";
 
 /** What an audit came to. */
 export interface Audit extends Verdict {
@@ -52,42 +33,35 @@ export interface Audit extends Verdict {
   readonly part: number;
 }
 
-/** A challenged payload. */
-interface Case {
-  readonly commit: RoundCommit;
-  readonly challenged: Challenged;
-  readonly dealt: Dealt;
-  /** The params that the round began with. */
-  readonly base: Float32Array;
-  /** Why there is no answer so far; undefined where that is not the peer's doing. */
-  reason: string | undefined;
-  /** The answer that was looked at last and is none: it is not looked at again. */
-  refusedHash?: string;
-}
-
-/** A case whose answer came in time, all of it. */
-interface Answered extends Case {
-  readonly answer: Answer;
-  readonly claim: Claim;
-}
+/** Does work when it is its turn. */
+type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** A validator's audits under way. */
 export interface Auditing {
   readonly node: ActingNode;
   readonly engine: Engine;
   readonly terms: AuditTerms;
+  /** For who has the engine. */
+  readonly inTurn: InTurn;
   /** The newest params, by round. */
   readonly bases: Map<number, State>;
-  /** Answers that came in time and could not be replayed in it. */
+  /** Answers of the round before that came in time and could not be replayed in it. */
   backlog: readonly Answered[];
 }
 
 /** Rounds whose params are kept: the newest, that of the round under audit, and under a delay the one before. */
 const BASES = 3;
+/** Answers that wait for the next round, at most; each has its payload with it. */
+const BACKLOG_MAX = 32;
+/** Blocks for which what was told of in time is looked for afterwards: what a store gives may be some seconds old. */
+const GRACE_BLOCKS = 2;
+/** Cases that are looked at, and answers that are fetched and replayed, at once: two, so that the engine need not wait for a store. */
+const LOOKS = 16;
+const REPLAYS = 2;
 
-/** Audits that have not begun. */
-export function newAuditing(node: ActingNode, engine: Engine): Auditing {
-  return { node, engine, terms: auditTerms(node), bases: new Map(), backlog: [] };
+/** Audits that have not begun. `inTurn`: where others use the engine too. */
+export function newAuditing(node: ActingNode, engine: Engine, inTurn: InTurn = turnstile().inTurn): Auditing {
+  return { node, engine, terms: auditTerms(node), inTurn, bases: new Map(), backlog: [] };
 }
 
 /** Remembers params that audits may begin from. They must not be changed. */
@@ -98,234 +72,209 @@ export function keepBase({ bases }: Auditing, state: State): void {
 
 /**
  * Audits the challenged payloads of `round`, and first what an earlier call could not finish. To be called once in the next round, after `keepBase`. Resolves when
- * nothing is left to be done, at the latest when answers come too late or `signal` is given; answers that came in time are then kept for the next call. Gives
- * no verdict on whom the store being away, or this validator's own lack of time, params or data kept from being judged.
+ * nothing is left to be done, at the latest when answers come too late or `signal` is given, and what is asked of a store then has come; answers that came in
+ * time are kept for the next call. Gives no verdict on whom the store being away, or this validator's own lack of time, params or data kept from being judged.
  */
 export async function auditRound(auditing: Auditing, round: number, signal: AbortSignal): Promise<readonly Audit[]> {
   const { node } = auditing;
-  const { chain } = node;
   assert(round >= 0, "there is a round to audit");
   if (node.spec.audit.perMille === 0) return [];
-  const over = node.signal ? AbortSignal.any([signal, node.signal]) : signal;
+  const watch = watchOf(node, round, node.signal ? AbortSignal.any([signal, node.signal]) : signal);
+  const [ended, silent, left]: [Audit[], Case[], Answered[]] = [[], [], []];
+  const settle = async (each: Case, answered?: Answered): Promise<void> => {
+    const found = answered ?? (await answerTo(auditing, watch, each));
+    if (found === "silent") silent.push(each);
+    if (found === undefined || found === "silent") return;
+    const verdict = isVerdict(found) ? found : await verdictOn(auditing, watch, found);
+    if (verdict === "later" && !isVerdict(found)) left.push(found);
+    else if (verdict !== undefined && verdict !== "later") ended.push(auditOf(each, verdict));
+  };
+  const waiting = takeBacklog(auditing, round).map((each) => settle(each, each));
+  const fresh = casesOf(auditing, round).then((cases) => Promise.all(cases.map((each) => settle(each))));
+  await Promise.all([...waiting, fresh]);
+  ended.push(...(await endUnanswered(node, round, silent)));
+  keepBacklog(auditing, round, left);
+  return ended.sort((a, b) => a.round - b.round || a.uid - b.uid);
+}
+
+/** How far the audits of a round have time. */
+interface Watch {
+  /** The first block in which an answer comes too late. */
+  readonly deadline: number;
+  readonly over: AbortSignal;
+  /** The next block; undefined where it is over before the deadline. From there on it goes on: answers have until then, and are looked at once more. */
+  readonly blockAfter: (block: number) => Promise<number | undefined>;
+  /** For looks, and for replays. */
+  readonly looks: InTurn;
+  readonly replays: InTurn;
+}
+
+function watchOf(node: ActingNode, round: number, over: AbortSignal): Watch {
+  const { chain } = node;
   const deadline = answerDeadline(node, round);
-  const ended: Audit[] = [];
-  const { cases, withheld } = await casesOf(auditing, round);
-  ended.push(...withheld);
-  let open: readonly Case[] = cases;
-  let ready = auditing.backlog;
-  for (;;) {
-    const { block } = await chain.head();
-    const looked = await lookAll(auditing, open, ended);
-    open = looked.open;
-    ready = [...ready, ...looked.ready];
-    if (block >= deadline) for (const each of open) endUnanswered(each, ended);
-    const [next, ...rest] = ready;
-    if (block >= deadline || over.aborted || (open.length === 0 && next === undefined)) break;
-    if (next === undefined) {
-      await nextBlock(node, block, over);
-      continue;
+  const blockAfter = async (block: number): Promise<number | undefined> => {
+    try {
+      if (!over.aborted) return (await chain.waitForBlock(block + 1, over)).block;
+    } catch (thrown) {
+      if (stopped(node) || !over.aborted) throw thrown;
     }
-    const verdict = await replay(auditing, next, over);
-    if (verdict === "later") continue;
-    if (verdict !== undefined) ended.push(auditOf(next, verdict));
-    ready = rest;
-  }
-  auditing.backlog = ready;
-  return ended;
+    const now = (await chain.head()).block;
+    if (now < deadline || stopped(node)) return undefined;
+    return block < deadline ? now : (await chain.waitForBlock(block + 1, node.signal)).block;
+  };
+  return { deadline, over, blockAfter: together(blockAfter), looks: atMost(LOOKS), replays: atMost(REPLAYS) };
 }
 
-/** Waits for a block after `block`, or for `over`. Throws SkeinError("interrupted") where the node is asked to stop. */
-async function nextBlock(node: ActingNode, block: number, over: AbortSignal): Promise<void> {
-  try {
-    await node.chain.waitForBlock(block + 1, over);
-  } catch (thrown) {
-    if (stopped(node) || !over.aborted) throw thrown;
-  }
-}
-
-function auditOf({ commit, challenged }: Case, verdict: Verdict): Audit {
-  const { uid, hotkey } = commit;
-  return { round: challenged.header.round, uid, account: hotkey, part: challenged.part, ...verdict };
-}
-
-function endUnanswered(each: Case, ended: Audit[]): void {
-  if (each.reason !== undefined) ended.push(auditOf(each, unanswered(each.reason)));
-}
-
-/**
- * The challenged payloads of a round. Who is challenged is known when payloads are to be shown; so one that is not shown then, or is none, counts as a
- * challenge without answer, unless half of the round's are not there: then it is the world's fault.
- */
-async function casesOf(
-  { node, terms, bases }: Auditing,
-  round: number,
-): Promise<{ readonly cases: readonly Case[]; readonly withheld: readonly Audit[] }> {
-  const { spec, chain, runId } = node;
-  const base = bases.get(baseRound(spec, round));
-  const commits = base && (await chain.commits(runId, round)).filter(({ uid }) => uid < spec.uids);
-  const challenges = commits && (await challengesOf(node, round, commits));
-  if (base === undefined || commits === undefined || challenges === undefined) return { cases: [], withheld: [] };
-  const seed = await roundSeed(node, round);
-  const roots = new Map([[base.round, rootOf(base)]]);
-  const [cases, withheld]: [Case[], Audit[]] = [[], []];
-  for (const commit of commits) {
-    const part = challenges(commit.uid);
-    if (part === undefined) continue;
-    const { bytes, lied } = await soughtBlob(node, commit.payloadHash.slice(2), payloadBytesMax(node.body));
-    if (lied) continue;
-    const payload = bytes && decodeCommitted(node, { round, roots }, commit, bytes);
-    const batch = !payload || isFault(payload) ? undefined : batchTrained(payload.header.tokens, spec.inner);
-    if (bytes === undefined || !payload || isFault(payload) || !batch) {
-      const reason = bytes === undefined ? "the payload was not shown" : "the payload is none";
-      withheld.push({ round, uid: commit.uid, account: commit.hotkey, part, ...unanswered(reason) });
-      continue;
-    }
-    const body = bytes.subarray(PAYLOAD_HEADER_BYTES, bytes.length - PAYLOAD_SIGNATURE_BYTES);
-    assert(part <= terms.spans, "a challenge is for a part that there is");
-    cases.push({
-      ...{ commit, base: base.params, reason: "no answer" },
-      challenged: { header: payload.header, body, part },
-      dealt: { round, uid: commit.uid, batch, seed },
-    });
-  }
-  const isBlamed = withheld.length > 0 && (await areMostShown(node, commits));
-  return { cases, withheld: isBlamed ? withheld : [] };
-}
-
-/** Whether more than half of a round's payloads can be had. */
-async function areMostShown(node: ActingNode, commits: readonly RoundCommit[]): Promise<boolean> {
-  let shown = 0;
-  for (const { payloadHash } of commits) {
-    if ((await committedBlob(node, payloadHash)) !== undefined) shown += 1;
-    if (2 * shown > commits.length) return true;
-  }
-  return false;
-}
-
-/** Looks for answers; those that are nothing but wrong are ended. */
-async function lookAll(
+/** Looks for an answer from block to block; "silent" where none came in time, undefined where there was no time to look until then. */
+async function answerTo(
   auditing: Auditing,
-  cases: readonly Case[],
-  ended: Audit[],
-): Promise<{ readonly open: readonly Case[]; readonly ready: readonly Answered[] }> {
-  const [open, ready]: [Case[], Answered[]] = [[], []];
-  for (const each of cases) {
-    const found = await look(auditing, each);
-    if (found === undefined) open.push(each);
-    else if (isVerdict(found)) ended.push(auditOf(each, found));
-    else ready.push(found);
+  { deadline, blockAfter, looks }: Watch,
+  each: Case,
+): Promise<Answered | Verdict | "silent" | undefined> {
+  let block: number | undefined = (await auditing.node.chain.head()).block;
+  while (block !== undefined) {
+    const found = await looks(() => look(auditing, each));
+    if (found !== undefined) return found;
+    if (block >= deadline + (each.told ? GRACE_BLOCKS : 0)) return "silent";
+    block = await blockAfter(block);
   }
-  return { open, ready };
-}
-
-/** The answer to a case, if it is there, or what it refutes by itself; otherwise the case says why not. */
-async function look(auditing: Auditing, each: Case): Promise<Answered | Verdict | undefined> {
-  const { node, terms } = auditing;
-  const { commit, challenged } = each;
-  try {
-    const news = await readNewsOf(node.shared, "answer", commit.hotkey);
-    if (news === undefined || !isAuthentic(news, accountOfBytes)) return undefined;
-    if (news.round > challenged.header.round) each.reason = undefined; // it was asked again already: what it said before is gone
-    if (news.round !== challenged.header.round || news.hash === each.refusedHash) return undefined;
-    const { bytes, lied } = await soughtBlob(node, news.hash, answerBytesMax(terms));
-    if (lied) each.reason = undefined;
-    if (bytes === undefined) return waits(each, "the answer cannot be had");
-    const answer = decodeAnswer(bytes, terms);
-    const claim = isAnswerFault(answer)
-      ? unanswered(`the answer is ${answer.fault}`.toLowerCase())
-      : await claimOf(auditing, each, answer);
-    if (isVerdict(claim)) {
-      if (claim.verdict === "refuted") return claim;
-      each.refusedHash = news.hash;
-      return waits(each, must(claim.reason, "a reason"));
-    }
-    if (isAnswerFault(answer)) return undefined;
-    return (await isThere(node, answer)) ? { ...each, answer, claim } : waits(each, "pieces are missing");
-  } catch (thrown) {
-    if (!(thrown instanceof SkeinError) || thrown.code !== "store") throw thrown;
-    each.reason = undefined; // nobody can be blamed for not answering a store that is away
-    return undefined;
-  }
-}
-
-function waits(each: Case, reason: string): undefined {
-  if (each.reason !== undefined) each.reason = reason;
   return undefined;
 }
 
-/** What the answer claims, with all that comes before it proven; otherwise the verdict. */
-async function claimOf({ node, terms }: Auditing, each: Case, answer: Answer): Promise<Claim | Verdict> {
-  const { challenged } = each;
-  const claim = claimIn(answer, challenged, terms);
-  if (isVerdict(claim)) return claim;
-  const before = followedRound(claim, challenged.part, terms);
-  const followed = before === undefined ? undefined : await commitmentOf(node, each, before);
-  if (followed !== undefined && isVerdict(followed)) return followed;
-  return originFault(claim, challenged.part, answer, followed, terms) ?? claim;
-}
-
-/** The work commitment in the payload that the same hotkey promised in an earlier round. */
-async function commitmentOf(node: ActingNode, each: Case, round: number): Promise<Uint8Array | Verdict> {
-  const { hotkey } = each.commit;
-  const commits = await node.chain.commits(node.runId, round);
-  const commit = commits.find((other) => other.hotkey === hotkey);
-  if (commit === undefined) return { verdict: "refuted", reason: "goes on from a payload that was never promised" };
-  const { bytes, lied } = await soughtBlob(node, commit.payloadHash.slice(2), payloadBytesMax(node.body));
-  if (lied) each.reason = undefined;
-  const payload = bytes && decodeCommitted(node, { round, roots: new Map() }, commit, bytes);
-  if (payload === undefined || isFault(payload)) return unanswered("the earlier payload cannot be had");
-  return payload.header.workCommitment;
-}
-
-/** Whether the shared store has every piece, or another one what it lacks. Rejects with SkeinError("store") where the shared store is away. */
-async function isThere({ shared, mirrors = [] }: ActingNode, { vectors }: Answer): Promise<boolean> {
-  for (const hash of vectors.flatMap((pieces) => pieces ?? [])) {
-    let found = (await shared.size(blobKey(hash))) !== undefined;
-    for (const mirror of found ? [] : mirrors) found ||= (await sizeAt(mirror, blobKey(hash))) !== undefined;
-    if (!found) return false;
-  }
-  return true;
-}
-
-/** The size of a blob at a mirror, which may be away. */
-async function sizeAt(mirror: Store, key: string): Promise<number | undefined> {
-  try {
-    return await mirror.size(key);
-  } catch (thrown) {
-    if (!(thrown instanceof SkeinError) || thrown.code !== "store") throw thrown;
-    return undefined;
-  }
-}
-
-/** Does again what was asked for: a verdict, "later" where `over` came first, undefined where this validator cannot judge it. */
-async function replay(
-  { node, engine, terms }: Auditing,
-  { answer, claim, challenged, dealt, base }: Answered,
-  over: AbortSignal,
+/** The verdict on an answer, tried from block to block where its pieces cannot be had; "later" where it is over before. */
+async function verdictOn(
+  auditing: Auditing,
+  { deadline, over, blockAfter, replays }: Watch,
+  each: Answered,
 ): Promise<Verdict | "later" | undefined> {
-  const { round, uid } = dealt;
-  const startMs = node.clock.monotonic();
-  const vectors = new Map<VectorRole, Float32Array>();
-  let isDeceived = false;
-  for (const [i, role] of [...claim.expected.keys()].entries()) {
-    const vector = await vectorOf(answer.vectors[i] ?? null, terms.paramCount, async (hash, bytesMax) => {
-      const { bytes, lied } = await soughtBlob(node, hash, bytesMax);
-      isDeceived ||= lied;
-      return bytes;
-    });
-    if (over.aborted) return "later";
-    if (vector === undefined) return isDeceived ? undefined : unanswered("pieces are missing");
-    vectors.set(role, vector);
+  for (;;) {
+    const verdict = await replays(async () => (over.aborted ? "later" : replay(auditing, each, over)));
+    if (verdict !== "later") return verdict;
+    const { block } = await auditing.node.chain.head();
+    if (block >= deadline || (await blockAfter(block)) === undefined) return "later";
   }
+}
+
+function auditOf({ round, commit, part }: Case, verdict: Verdict): Audit {
+  return { round, uid: commit.uid, account: commit.hotkey, part, ...verdict };
+}
+
+/** Nobody hears of who is audited without an end; so it is said. */
+function tellUnaudited({ log }: ActingNode, { round, commit, part }: Case, why: string): void {
+  log.event("unaudited", { round, uid: commit.uid, part, why });
+}
+
+/** The challenged payloads of a round; none where this validator does not know what the round began with. */
+async function casesOf({ node, bases }: Auditing, round: number): Promise<readonly Case[]> {
+  const base = bases.get(baseRound(node.spec, round));
+  if (base === undefined) return [];
+  const commits = await seatedCommits(node, round);
+  const challenges = await challengesOf(node, round, commits);
+  if (challenges === undefined) return [];
+  const seed = await roundSeed(node, round);
+  return commits.flatMap((commit): Case[] => {
+    const part = challenges(commit.uid);
+    if (part === undefined) return [];
+    assert(part <= node.spec.audit.spans, "a challenge is for a part that there is");
+    return [{ round, commit, part, base, seed, reason: "the payload was not shown" }];
+  });
+}
+
+async function seatedCommits({ spec, chain, runId }: ActingNode, round: number) {
+  return (await chain.commits(runId, round)).filter(({ uid }) => uid < spec.uids);
+}
+
+/**
+ * The end of those who did not answer in time. Who is challenged is known when payloads are to be shown; so one that is not shown, or is none, counts as a
+ * challenge without answer, unless half of the round's are not there: then it is the world's fault.
+ */
+async function endUnanswered(node: ActingNode, round: number, open: readonly Case[]): Promise<readonly Audit[]> {
+  const isWithheld = ({ shown, reason }: Case): boolean => shown === undefined && reason !== undefined;
+  const isWorld = open.some(isWithheld) && !(await areMostShown(node, round));
+  const ended: Audit[] = [];
+  for (const each of open) {
+    if (each.reason === undefined) tellUnaudited(node, each, "the shared store was away, or gave something else");
+    else if (isWorld && isWithheld(each)) tellUnaudited(node, each, "half of the payloads are missing");
+    else ended.push(auditOf(each, unanswered(each.reason)));
+  }
+  return ended;
+}
+
+/** Whether more than half of a round's payloads can be had. */
+async function areMostShown(node: ActingNode, round: number): Promise<boolean> {
+  const commits = await seatedCommits(node, round);
+  let shown = 0;
+  const isOpen = await inLanes(commits.length, async (index) => {
+    const { payloadHash } = must(commits[index], "a commit");
+    if ((await committedBlob(node, payloadHash)) !== undefined) shown += 1;
+    return 2 * shown <= commits.length;
+  });
+  return !isOpen;
+}
+
+/** What waits from the round before; what waited longer had its time, and would hold older and older params. */
+function takeBacklog(auditing: Auditing, round: number): readonly Answered[] {
+  const { node, backlog } = auditing;
+  auditing.backlog = [];
+  return keptOf(
+    node,
+    backlog,
+    backlog.filter((each) => each.round >= round - 1),
+  );
+}
+
+/** Keeps answers to `round` for the next call; those of an earlier one had two. */
+function keepBacklog(auditing: Auditing, round: number, left: readonly Answered[]): void {
+  const { node } = auditing;
+  const kept = left.filter((each) => each.round === round).slice(0, BACKLOG_MAX);
+  auditing.backlog = [...auditing.backlog, ...keptOf(node, left, kept)];
+}
+
+/** `kept`; of the others of `all` it is told. */
+function keptOf(node: ActingNode, all: readonly Answered[], kept: readonly Answered[]): readonly Answered[] {
+  for (const each of all)
+    if (!kept.includes(each)) tellUnaudited(node, each, "there was no time, or pieces were not to be had");
+  return kept;
+}
+
+/** Does again what was asked for: a verdict, "later" where `over` came first or pieces cannot be had, undefined where this validator cannot judge it. */
+async function replay(auditing: Auditing, each: Answered, over: AbortSignal): Promise<Verdict | "later" | undefined> {
+  const { node, engine, terms, inTurn } = auditing;
+  const { claim, shown, base, round, part } = each;
+  const { uid } = each.commit;
+  const startMs = node.clock.monotonic();
+  const vectors = await vectorsOf(auditing, each);
+  if (vectors === undefined || over.aborted) return "later";
   try {
-    const batchAt = (step: number) => stepBatch(node, dealt, step);
-    const verdict = await replayed(claim, challenged, { engine, terms, base, vectors, batchAt, signal: over });
+    const batchAt = (step: number) => stepBatch(node, shown.dealt, step);
+    const work = { engine, terms, base: base.params, vectors, batchAt, signal: over };
+    const verdict = await inTurn(async () => (over.aborted ? undefined : replayed(claim, shown.challenged, work)));
     if (verdict === undefined && over.aborted) return "later";
-    node.log.event("replay", { round, uid, part: challenged.part, ms: Math.round(node.clock.monotonic() - startMs) });
+    node.log.event("replay", { round, uid, part, ms: Math.round(node.clock.monotonic() - startMs) });
     return verdict;
   } catch (thrown) {
     if (!(thrown instanceof SkeinError) || (thrown.code !== "data" && thrown.code !== "store")) throw thrown;
-    node.log.event("replay-failed", { round, uid, part: challenged.part, why: messageOf(thrown) });
+    node.log.event("replay-failed", { round, uid, part, why: messageOf(thrown) });
     return undefined;
   }
+}
+
+/** The vectors of an answer. All their pieces were there; where one cannot be had now, that is a store's doing. */
+async function vectorsOf(
+  { node, terms }: Auditing,
+  { claim, answer }: Answered,
+): Promise<ReadonlyMap<VectorRole, Float32Array> | undefined> {
+  const vectors = new Map<VectorRole, Float32Array>();
+  const fetched = [...claim.expected.keys()].map(async (role, i) => {
+    const vector = await vectorOf(answer.vectors[i] ?? null, terms.paramCount, (hash, bytesMax) =>
+      blobOf(node, hash, bytesMax),
+    );
+    if (vector !== undefined) vectors.set(role, vector);
+  });
+  await Promise.all(fetched);
+  return vectors.size === fetched.length ? vectors : undefined;
+}
+
+async function blobOf(node: ActingNode, hash: string, bytesMax: number): Promise<Uint8Array | undefined> {
+  return (await soughtBlob(node, hash, bytesMax)).bytes;
 }

@@ -6,14 +6,16 @@ import { equalBytes } from "../../../base/bytes.ts";
 import { messageOf, SkeinError } from "../../../base/errors.ts";
 import type { RoundCommit } from "../../../chain/chain.ts";
 import { roundStart } from "../../../chain/rounds.ts";
-import { isFault, type Payload } from "../../../round/payload.ts";
+import { turnstile } from "../../../engine/turnstile.ts";
+import { isFault, type Payload, payloadBytesMax } from "../../../round/payload.ts";
 import type { FieldFault } from "../../../score/field.ts";
 import { batchTrained } from "../../../score/samples.ts";
 import { blobKey } from "../../../store/blobs.ts";
-import { committedBlob, decodeCommitted, type State } from "../follower.ts";
+import { decodeCommitted, type State, soughtBlob } from "../follower.ts";
 import type { Node } from "../node.ts";
 import { dealtDigest } from "../work.ts";
 import type { Docket } from "./docket.ts";
+import { atMost, together } from "./many.ts";
 
 /** What came of one commit. */
 export interface Received {
@@ -23,7 +25,7 @@ export interface Received {
   readonly fault: string | null;
   /** Sequences of each step that it says it trained on; 0 with a fault. */
   readonly batch: number;
-  /** Looked for while payloads were to be revealed, and not there before the votes were open. */
+  /** Looked for while payloads were to be revealed, by stores that answered, and not there before the votes were open. */
   readonly late: boolean;
 }
 
@@ -32,8 +34,15 @@ export type OnReceived = (received: Received, payload: Payload | undefined) => v
 
 /** Fault of a payload by a uid that the run deals no data to. */
 const NO_DATA = "no data for this uid";
+/** Rounds whose payloads are dropped in one go, after a validator was away. */
+const FORGOTTEN_AT_ONCE = 256;
+/** Payloads that are fetched at once: enough that some silent reads hold up nothing, few enough that memory stays small. */
+const READ_AT_ONCE = 16;
 
-/** Looks for the payloads of a docket from block to block, until everything is there; rejects with SkeinError("interrupted") when `signal` says so. */
+/**
+ * Looks for the payloads of a docket from block to block, until everything is there; rejects with SkeinError("interrupted") when `signal` says so. Each is looked
+ * for by itself, so that a store that is silent about one holds up no other; they are examined and told one after another, as they come.
+ */
 export async function collect(
   node: Node,
   state: State,
@@ -43,26 +52,27 @@ export async function collect(
 ): Promise<void> {
   const { chain, record, log } = node;
   const votesOpen = roundStart(record, docket.round, "vote");
-  const open = new Set(docket.commits);
-  const wanted = new Set<RoundCommit>();
-  for (let { block } = await chain.head(); ; ) {
-    for (const commit of open) {
-      const bytes = await committedBlob(node, commit.payloadHash);
-      if (bytes === undefined) {
-        if (block < votesOpen) wanted.add(commit);
-        continue;
-      }
-      await node.local.putIfAbsent(blobKey(commit.payloadHash.slice(2)), bytes); // from now on this validator has it, whatever becomes of the others
-      const late = block >= votesOpen && wanted.has(commit);
-      const { received, payload } = await examine(node, state, docket, { commit, bytes, late });
-      if (signal.aborted) return;
-      open.delete(commit);
-      log.event("received", { round: docket.round, uid: commit.uid, bytes: bytes.length, fault: received.fault });
-      onReceived(received, payload);
+  const lanes = atMost(READ_AT_ONCE);
+  const inOrder = turnstile().inTurn;
+  const blockAfter = together(async (block) => (await chain.waitForBlock(block + 1, signal)).block);
+  const take = async (commit: RoundCommit, bytes: Uint8Array, late: boolean): Promise<void> => {
+    await node.local.putIfAbsent(blobKey(commit.payloadHash.slice(2)), bytes); // from now on this validator has it, whatever becomes of the others
+    const { received, payload } = await examine(node, state, docket, { commit, bytes, late });
+    if (signal.aborted) return;
+    log.event("received", { round: docket.round, uid: commit.uid, bytes: bytes.length, fault: received.fault });
+    onReceived(received, payload);
+  };
+  const { block: now } = await chain.head();
+  const seek = async (commit: RoundCommit): Promise<void> => {
+    const hash = commit.payloadHash.slice(2);
+    let wanted = false;
+    for (let block = now; ; block = await blockAfter(block)) {
+      const { bytes, lied } = await lanes(() => soughtBlob(node, hash, payloadBytesMax(node.body)));
+      if (bytes !== undefined) return inOrder(() => take(commit, bytes, wanted && block >= votesOpen));
+      wanted ||= !lied && block < votesOpen; // where a store was away or lied, nobody knows whether it was there
     }
-    if (open.size === 0) return;
-    ({ block } = await chain.waitForBlock(block + 1, signal));
-  }
+  };
+  await Promise.all(docket.commits.map(seek));
 }
 
 /** A payload as it came. */
@@ -110,9 +120,19 @@ async function digestFault(
   }
 }
 
-/** Drops this validator's copies of payloads that everybody who follows has long had: the shared store keeps them, and a checkpoint has them in it. */
-export async function forget({ local, spec, chain, runId }: Node, round: number): Promise<void> {
-  const old = round - 2 * spec.checkpointEvery - 2;
-  if (old < 0) return;
-  for (const { payloadHash } of await chain.commits(runId, old)) await local.delete(blobKey(payloadHash.slice(2)));
+/** The oldest round of which payloads may lie in the folder of a validator whose newest report is on `round`. */
+export function oldestHeld({ checkpointEvery }: Node["spec"], round: number): number {
+  return Math.max(0, round - 2 * checkpointEvery - 2);
+}
+
+/**
+ * Drops this validator's copies of payloads that everybody who follows has long had by `round`: the shared store keeps them, and a checkpoint has them in
+ * it. Those of rounds from `from` on, some rounds at a time; returns the first round that was left.
+ */
+export async function forget({ local, spec, chain, runId }: Node, from: number, round: number): Promise<number> {
+  const end = Math.min(oldestHeld(spec, round + 1), from + FORGOTTEN_AT_ONCE);
+  for (let old = from; old < end; old++) {
+    for (const { payloadHash } of await chain.commits(runId, old)) await local.delete(blobKey(payloadHash.slice(2)));
+  }
+  return Math.max(from, end);
 }

@@ -8,7 +8,7 @@ import { roundStart } from "../../../chain/rounds.ts";
 import { assignmentPlan } from "../../../run/rules.ts";
 import { unassignedSample } from "../../../score/samples.ts";
 import { judgedUids, type Standings } from "../../../score/standing.ts";
-import { blockHash, drawSeed, type Node, roundSeed } from "../node.ts";
+import { blockHash, drawSeed, type Node, nextBlock, roundSeed } from "../node.ts";
 
 /** A round, before anything of it was seen. */
 export interface Docket {
@@ -34,11 +34,15 @@ const ROOM = 4;
  * The block in which a validator votes at the latest, with what it has; undefined where it is too late to vote. What is sent now is in the next block at
  * the earliest, which must not be beyond the round's last. A validator that comes late takes one block more.
  */
-export async function lastCall({ chain, record }: Node, round: number): Promise<number | undefined> {
+export async function lastCall(node: Node, round: number): Promise<number | undefined> {
+  const { chain, record } = node;
   const end = roundStart(record, round + 1);
   const { block } = await chain.head();
-  if (block + 1 >= end) return undefined;
-  const planned = Math.max(roundStart(record, round, "vote"), end - 2 - Math.floor(record.voteBlocks / ROOM));
+  if (nextBlock(node, block) >= end) return undefined;
+  const planned = Math.max(
+    roundStart(record, round, "vote"),
+    end - 2 - chain.lag - Math.floor(record.voteBlocks / ROOM),
+  );
   return Math.max(planned, block + 1);
 }
 

@@ -12,6 +12,10 @@ import { isAuthentic, putNews, readNewsOf } from "../../../store/news.ts";
 import { type ActingNode, attempt } from "../node.ts";
 
 const KEY = "report.json";
+/** What the keys of older reports begin with that are not published yet. */
+const WAITING_PREFIX = "reports/";
+/** Reports that wait, at most: 16 MiB. */
+const WAITING_MAX = 64;
 
 /** A validator's reports. */
 export interface Records {
@@ -21,7 +25,7 @@ export interface Records {
   lastHash(): string | null;
   /** The standings after it. */
   standings(): Standings;
-  /** Puts a report into the node's folder. */
+  /** Puts a report into the node's folder; those before it stay there until they are published. */
   keep(report: Report): Promise<void>;
   /** Publishes it, and before it what could not be published earlier. Rejects with SkeinError("store"). */
   publish(): Promise<void>;
@@ -30,26 +34,31 @@ export interface Records {
 /** The reports of a node's key: what its folder holds, or what it has published, whichever is newer. */
 export async function openRecords(node: ActingNode): Promise<Records> {
   const { local, shared, signer } = node;
-  let { report, bytes } = newer(await keptReport(node), await publishedReport(node)) ?? {};
-  let waiting = bytes === undefined ? [] : [bytes];
+  let newest = newer(await keptReport(node), await publishedReport(node));
+  let waiting = await waitingReports(node, newest);
+  let published: Known | undefined;
   return {
-    last: () => report,
-    lastHash: () => (bytes === undefined ? null : sha256Hex(bytes)),
-    standings: () => (report === undefined ? NO_STANDINGS : standingsIn(report)),
-    async keep(next) {
-      const replaced = report?.round === next.round ? bytes : undefined;
-      [report, bytes] = [next, encodeReport(next)];
-      waiting = [...waiting.filter((each) => each !== replaced), bytes];
-      await local.put(KEY, bytes);
+    last: () => newest?.report,
+    lastHash: () => (newest === undefined ? null : sha256Hex(newest.bytes)),
+    standings: () => (newest === undefined ? NO_STANDINGS : standingsIn(newest.report)),
+    async keep(report) {
+      if (newest !== undefined && newest.report.round !== report.round && newest !== published) {
+        await local.put(keyOf(newest), newest.bytes); // before the newer one takes its place
+        waiting = await newestOf(node, [...waiting, newest]);
+      }
+      newest = { report, bytes: encodeReport(report) };
+      await local.put(KEY, newest.bytes);
     },
     async publish() {
-      if (report === undefined) return;
-      const { round } = report;
-      let hash: string | undefined;
-      for (const each of waiting) hash = await putBlob(shared, each);
-      if (hash === undefined) return;
-      await putNews(shared, { kind: "report", round, hash, account: signer.account }, signer.sign);
-      waiting = [];
+      const [sent, last] = [waiting, newest];
+      if (last === undefined || last === published) return;
+      const { report, bytes } = last;
+      for (const each of sent) await putBlob(shared, each.bytes);
+      const hash = await putBlob(shared, bytes);
+      await putNews(shared, { kind: "report", round: report.round, hash, account: signer.account }, signer.sign);
+      published = last;
+      waiting = waiting.filter((each) => !sent.includes(each));
+      for (const each of sent) await local.delete(keyOf(each));
     },
   };
 }
@@ -57,6 +66,29 @@ export async function openRecords(node: ActingNode): Promise<Records> {
 interface Known {
   readonly report: Report;
   readonly bytes: Uint8Array;
+}
+
+/** Where a report waits while a newer one is in its place. */
+function keyOf({ report }: Known): string {
+  return `${WAITING_PREFIX}${String(report.round).padStart(10, "0")}.json`;
+}
+
+/** The reports before the newest that wait in the folder, oldest first. */
+async function waitingReports(node: ActingNode, newest: Known | undefined): Promise<readonly Known[]> {
+  const found: Known[] = [];
+  for (const key of (await node.local.list(WAITING_PREFIX)).sort()) {
+    const known = knownIn(node, await node.local.get(key, { start: 0, end: REPORT_BYTES_MAX + 1 }));
+    if (known === undefined)
+      await node.local.delete(key); // damaged, or of another run
+    else if (known.report.round < (newest?.report.round ?? 0)) found.push(known);
+  }
+  return newestOf(node, found);
+}
+
+/** As many as may wait: the oldest go. */
+async function newestOf({ local }: ActingNode, waiting: readonly Known[]): Promise<readonly Known[]> {
+  for (const each of waiting.slice(0, -WAITING_MAX)) await local.delete(keyOf(each));
+  return waiting.slice(-WAITING_MAX);
 }
 
 /** The newer of two; of one round, what others have seen. */

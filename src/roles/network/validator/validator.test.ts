@@ -15,8 +15,9 @@ import type { Engine } from "../../../engine/engine.ts";
 import { recount } from "../../../score/recount.ts";
 import { decodeReport, isReportFault, type Report } from "../../../score/report.ts";
 import { MISSING } from "../../../score/standing.ts";
-import { putBlob } from "../../../store/blobs.ts";
+import { blobKey, putBlob } from "../../../store/blobs.ts";
 import { memoryStore } from "../../../store/memory.ts";
+import { readNewsOf } from "../../../store/news.ts";
 import type { Store } from "../../../store/store.ts";
 import type { Tamper } from "../trainer/tamper.ts";
 
@@ -86,6 +87,52 @@ describe("reports", () => {
     expectChain(reports);
   });
 
+  it("that could not be published are on the disk until they are, also where the validator is killed meanwhile", async () => {
+    const network = await toyNetwork({ spec: spec(8), validators: ["v1"] });
+    const { record } = network;
+    const { shared, reports } = watched(
+      awayIn(network, (key, block) => !key.includes("blobs") && within(record, block, 2, 6)),
+    );
+    const unpublished: Store["putIfAbsent"] = async (key, bytes) => {
+      if (!isReportFault(decodeReport(bytes)) && within(record, (await network.twin.head()).block, 2, 6)) throw AWAY;
+      return shared.putIfAbsent(key, bytes);
+    };
+    const local = memoryStore();
+    const stop = new AbortController();
+    const seen = { shared: { ...shared, putIfAbsent: unpublished }, local };
+    const nodes = ["t1", "t2"].map((name) => network.trainer(name));
+    const first = network.validator("v1", { ...seen, signal: stop.signal });
+    let second: ReturnType<Network["validator"]> | undefined;
+    await network.during(Promise.all(nodes), (block) => {
+      if (block === roundStart(record, 5)) stop.abort();
+      if (block === roundStart(record, 5) + 1) second = network.validator("v1", seen);
+    });
+    await network.during(Promise.all([first, must(second, "the second")]));
+    expect(reports.size).toBe(8);
+    expectChain(reports);
+    expect(await local.list("reports/")).toEqual([]);
+  });
+
+  it("are all that is left of old rounds: payloads go, also those that grew old while the validator was down", async () => {
+    const network = await toyNetwork({ spec: spec(16), validators: ["v1", "v2"] });
+    const local = memoryStore();
+    const stop = new AbortController();
+    const nodes = [...["t1", "t2"].map((name) => network.trainer(name)), network.validator("v2")];
+    const first = network.validator("v1", { local, signal: stop.signal });
+    let second: ReturnType<Network["validator"]> | undefined;
+    await network.during(Promise.all(nodes), (block) => {
+      if (block === roundStart(network.record, 4)) stop.abort();
+      if (block === roundStart(network.record, 11)) second = network.validator("v1", { local });
+    });
+    await network.during(Promise.all([first, must(second, "the second")]));
+    const held = new Set<number>();
+    for (let round = 0; round < 16; round++) {
+      for (const { payloadHash } of await network.twin.commits(network.runId, round))
+        if ((await local.get(blobKey(payloadHash.slice(2)))) !== undefined) held.add(round);
+    }
+    expect([...held]).toEqual([11, 12, 13, 14, 15]); // six rounds are kept: those of 10 it has not collected
+  });
+
   it("stay one a round, and one chain, where the validator is killed in every phase", async () => {
     const network = await toyNetwork({ spec: spec(10), validators: ["v1"] });
     const { shared, reports } = watched(network.shared);
@@ -107,6 +154,59 @@ describe("reports", () => {
     expect(state.round).toBe(10);
     expect(reports.size).toBe(10);
     expectChain(reports);
+  });
+});
+
+const AWAY = new SkeinError("store", "the store is away");
+
+/** Whether a block is in the rounds from `from` to before `until`. */
+const within = (record: Network["record"], block: number, from: number, until: number): boolean =>
+  block >= roundStart(record, from) && block < roundStart(record, until);
+
+/** The shared store, away for some keys in some blocks. */
+function awayIn({ shared, twin }: Network, isAway: (key: string, block: number) => boolean): Store {
+  const check = async (key: string): Promise<void> => {
+    if (isAway(key, (await twin.head()).block)) throw AWAY;
+  };
+  return {
+    ...shared,
+    get: async (key, range) => check(key).then(() => shared.get(key, range)),
+    put: async (key, bytes) => check(key).then(() => shared.put(key, bytes)),
+    putIfAbsent: async (key, bytes) => check(key).then(() => shared.putIfAbsent(key, bytes)),
+  };
+}
+
+describe("a checkpoint", () => {
+  const every4 = { checkpointEvery: 4 };
+
+  it("is told of as soon as the store takes the news", async () => {
+    const network = await toyNetwork({ spec: spec(8, every4), validators: ["v1"] });
+    const shared = awayIn(
+      network,
+      (key, block) => key.startsWith("news/checkpoint") && within(network.record, block, 0, 7),
+    );
+    const nodes = [network.trainer("t1"), network.validator("v1", { shared })];
+    await network.during(Promise.all(nodes));
+    expect((await readNewsOf(network.shared, "checkpoint", keyOf("v1").account))?.round).toBe(4);
+  });
+
+  it("that a store takes for ever to take holds up no vote", async () => {
+    const network = await toyNetwork({ spec: spec(8, { ...every4, ...UNAUDITED }), validators: ["v1"] });
+    const { shared: real, record, twin } = network;
+    const shared: Store = {
+      ...real,
+      putIfAbsent: async (key, bytes) => {
+        const { block } = await twin.head();
+        if (within(record, block, 4, 5) && block < roundStart(record, 4, "reveal"))
+          await twin.waitForBlock(roundStart(record, 6));
+        return real.putIfAbsent(key, bytes);
+      },
+    };
+    const validator = network.validator("v1", { shared });
+    await network.during(Promise.all([network.trainer("t1"), validator]));
+    expect(kinds(validator.log, "vote").map(({ fields }) => fields["round"])).toEqual([...Array(8).keys()]);
+    expect(kinds(validator.log, "checkpoint").map(({ fields }) => fields["round"])).toEqual([4]);
+    expect((await readNewsOf(real, "checkpoint", keyOf("v1").account))?.round).toBe(4);
   });
 });
 
@@ -156,6 +256,45 @@ describe("a vote", () => {
     await network.during(Promise.all([t1, late, validator]));
     const votes = kinds(validator.log, "vote").map(({ fields }) => fields["uids"]);
     expect(votes).toEqual([...Array.from({ length: 6 }, () => [1, 2]), [1], [1]]);
+  });
+
+  it("is for those whose payloads come while the store is silent about another's", async () => {
+    const network = await toyNetwork({ spec: spec(5, UNAUDITED), validators: ["v1"] });
+    const { record, runId, twin, shared } = network;
+    const silent: Store = {
+      ...shared,
+      get: async (key, range) => {
+        const [first] = await twin.commits(runId, 3);
+        const isIt = first !== undefined && key === blobKey(first.payloadHash.slice(2));
+        if (isIt && (await twin.head()).block < roundStart(record, 4)) await twin.waitForBlock(roundStart(record, 4));
+        return shared.get(key, range);
+      },
+    };
+    const validator = network.validator("v1", { shared: silent });
+    await network.during(Promise.all([...["t1", "t2", "t3"].map((name) => network.trainer(name)), validator]));
+    const votes = kinds(validator.log, "vote").map(({ fields }) => fields["uids"]);
+    expect(votes).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+      [1, 2, 3],
+      [2, 3],
+      [1, 2, 3],
+    ]);
+  });
+
+  it("is for those whom the validator knows, where its store was away when payloads were shown", async () => {
+    const network = await toyNetwork({
+      spec: spec(8, { timing: { trainBlocks: 4, revealBlocks: 2, voteBlocks: 6 }, ...UNAUDITED }),
+      validators: ["v1"],
+    });
+    const { record } = network;
+    const isAway = (block: number, round: number): boolean =>
+      block >= roundStart(record, round, "reveal") && block < roundStart(record, round, "vote");
+    const shared = awayIn(network, (key, block) => key.startsWith("blobs/") && (isAway(block, 6) || isAway(block, 7)));
+    const engine = failing(network, 6, () => new Promise(() => undefined));
+    const validator = network.validator("v1", { shared, engine });
+    await network.during(Promise.all([network.trainer("t1"), network.trainer("t2"), validator]));
+    expect(kinds(validator.log, "vote").map(({ fields }) => fields["uids"])).toEqual(Array(8).fill([1, 2]));
   });
 
   it("is left out where it would come too late, and nobody is found missing", async () => {

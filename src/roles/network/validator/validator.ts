@@ -23,7 +23,7 @@ import { type ActingNode, attempt, chainHash, orStopped, reached, roundNow, stop
 import { type Following, follow, startingState, tellStart } from "../sync.ts";
 import { type Audit, type Auditing, auditRound, keepBase, newAuditing } from "./audit.ts";
 import { type Checkpoints, openCheckpoints } from "./checkpoints.ts";
-import { forget } from "./collect.ts";
+import { forget, oldestHeld } from "./collect.ts";
 import { lastCall, openDocket } from "./docket.ts";
 import { draftOf, findingsOf } from "./findings.ts";
 import { hear, type Judging, unlessBroken } from "./judge.ts";
@@ -55,6 +55,8 @@ interface Validator extends Judging {
   /** Audits that ended and are in no report yet. */
   audits: readonly Audit[];
   votes: number;
+  /** The oldest round whose payloads its folder still has. */
+  held: number;
 }
 
 /** Validates until the run is over or `node.signal` says stop. Throws SkeinError: "chain", "store", "data". */
@@ -69,7 +71,7 @@ export async function runValidator(options: ValidatorOptions): Promise<Validator
   try {
     for (let round = await roundNow(node); round < rounds; round = Math.max(round + 1, await roundNow(node))) {
       await follow(following, round);
-      await checkpoints.publish(following.state);
+      checkpoints.publish(following.state);
       await validateRound(validator);
       if (over.signal.aborted) break;
     }
@@ -78,6 +80,7 @@ export async function runValidator(options: ValidatorOptions): Promise<Validator
     if (!stopped(node)) throw thrown;
   } finally {
     over.abort();
+    await checkpoints.idle();
   }
   await keeping;
   return { state: following.state, votes: validator.votes, stopped: stopped(node) };
@@ -91,16 +94,19 @@ async function openValidator({ node, engine, replay = false }: ValidatorOptions)
   const uid = neurons.find(({ hotkey }) => hotkey === node.signer.account)?.uid ?? 0;
   const turn = seniors.filter((other) => other.uid < uid).length; // validators count votes one after another, not all at once
   const shared = polite(engine, node.clock);
+  const records = await openRecords(node);
+  const { inTurn } = turnstile();
   return {
     node,
     engine: shared,
-    inTurn: turnstile().inTurn,
+    inTurn,
     following: { node, state: start.state, turn, replay },
-    records: await openRecords(node),
-    auditing: newAuditing(node, shared),
+    records,
+    auditing: newAuditing(node, shared, inTurn),
     checkpoints: openCheckpoints(node),
     audits: [],
     votes: 0,
+    held: oldestHeld(node.spec, records.last()?.round ?? start.state.round),
   };
 }
 
@@ -130,12 +136,12 @@ async function validateRound(validator: Validator): Promise<void> {
   }
   const counted = decisionOf(node, round, following.turn); // counts the votes when they close, whatever the rest takes
   await Promise.all([counted, auditing, report(validator, isNew)]);
-  await forget(node, round);
+  validator.held = await forget(node, validator.held, round);
 }
 
 /** Audits the round before, while this round's peers train. */
 async function audit(validator: Validator): Promise<void> {
-  const { node, following, auditing, inTurn } = validator;
+  const { node, following, auditing } = validator;
   const { round } = following.state;
   keepBase(auditing, following.state);
   if (round === 0) return;
@@ -146,12 +152,7 @@ async function audit(validator: Validator): Promise<void> {
     validator.audits = [...validator.audits, ...(found ?? [])];
   };
   const end = roundStart(node.record, round, "reveal");
-  await until(node, end, (signal) =>
-    orStopped(
-      signal,
-      inTurn(() => work(signal)),
-    ),
-  );
+  await until(node, end, (signal) => orStopped(signal, work(signal)));
 }
 
 /** Finds out what the round's payloads are worth, as far as there is time, and writes down what it will vote. False where it is too late to vote. */
