@@ -21,6 +21,7 @@ import { validateCommand } from "./run/validate.ts";
 import { EXIT_HELP, reportOf, tell } from "./shared/errors.ts";
 import { endWithParent } from "./shared/leash.ts";
 import { processTerminal } from "./shared/terminal.ts";
+import { simulateCommand } from "./simulate.ts";
 import { trainCommand } from "./train.ts";
 import { upCommand } from "./up.ts";
 import { whyCommand } from "./why.ts";
@@ -33,6 +34,7 @@ const EXAMPLES = `
 Examples:
   skein up                                              the first run
   skein join http://203.0.113.7:8640/r/6b1f…            lend this machine to somebody's run
+  skein simulate run.json --peers 64                    what your run would come to
   skein init && skein launch run.json                   a run of your own
   skein why 3                                           why uid 3 is paid what it is
   skein doctor                                          what this machine can train
@@ -50,7 +52,15 @@ function skein(): Command {
     .description(INTRO)
     .version(version, "--version", "print the version");
   const training = [upCommand(), doctorCommand(), dataCommand(), trainCommand(), generateCommand()];
-  const network = [initCommand(), launchCommand(), joinCommand(), validateCommand(), statusCommand(), whyCommand()];
+  const network = [
+    initCommand(),
+    launchCommand(),
+    joinCommand(),
+    validateCommand(),
+    statusCommand(),
+    whyCommand(),
+    simulateCommand(),
+  ];
   const chain = [
     chainCommand(),
     keysCommand(),

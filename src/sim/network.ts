@@ -150,7 +150,17 @@ export async function simulatedNetwork(options: NetworkOptions): Promise<Network
   const clock = timeline((await twin.head()).timestamp * 1000);
   const watch: Watch = { onBlock: undefined };
   (options.blocks ?? steadyBlocks)({ twin, clock, blockSeconds, onBlock: (block) => watch.onBlock?.(block) });
-  return networkOf({ ...options, twin, shared: options.shared ?? memoryStore(), clock, runId, record, owner, shop: workshop(), watch });
+  return networkOf({
+    ...options,
+    twin,
+    shared: options.shared ?? memoryStore(),
+    clock,
+    runId,
+    record,
+    owner,
+    shop: workshop(),
+    watch,
+  });
 }
 
 /** One block after another. */
@@ -272,17 +282,12 @@ async function withEngine<T>(
   }
 }
 
-function trainerOptions(
-  { twin, owner, record }: Parts,
-  node: ActingNode,
-  engine: Engine,
-  start: Start,
-): TrainerOptions {
+function trainerOptions({ owner, record }: Parts, node: ActingNode, engine: Engine, start: Start): TrainerOptions {
   const options = {
     node,
     engine,
     replay: start.replay ?? false,
-    register: async () => void (await twin.as(owner).register(record.netuid, node.signer, 1_000n * COIN)),
+    register: async () => void (await node.chain.as(owner).register(record.netuid, node.signer, 1_000n * COIN)),
     ...(start.batch === undefined ? {} : { batch: start.batch }),
   };
   return start.trainer?.(options) ?? options;
