@@ -304,7 +304,7 @@ describe("the command line", () => {
   }, 30_000);
 
   it("has the options it had", async () => {
-    for (const verb of ["", "up", "doctor", "data", "train", "generate", "init", "why"]) {
+    for (const verb of ["", "up", "doctor", "data", "train", "generate", "init", "why", "simulate"]) {
       const { code, out } = await skein(`${verb} --help`);
       expect(code).toBe(0);
       expect(out).toContain("Examples:");

@@ -53,6 +53,8 @@ export interface Outcome {
   readonly utilization: number;
   /** Rounds that applied nothing. */
   readonly nullRounds: number;
+  /** Share of the sound payloads that a validator judged before it voted; who is not judged is paid late. */
+  readonly judged: number;
   /** Seconds from the commit of an applied payload until its sender has applied it: the median; null where there was none. */
   readonly applyS: number | null;
   /** Tokens of a usual round, and what the law gives the model after the simulated rounds and after all that are planned. */
@@ -81,6 +83,7 @@ export function measureOf(plan: Plan, spec: RunSpec): Measure {
   const sent = new Map<string, Sent>(); // by round and name
   const moved = new Map<number, readonly number[]>();
   const waits: { readonly key: string; readonly ms: number }[] = [];
+  const seen = { received: 0, judged: 0 };
   const factor = plan.roundTokens / peerTokensOf(spec);
   return {
     onEvent(name, { kind, timeMs, fields }) {
@@ -92,6 +95,8 @@ export function measureOf(plan: Plan, spec: RunSpec): Measure {
         const [uid, tokens, trainMs] = ["uid", "tokens", "trainMs"].map((field) => numberIn(fields, field) ?? 0);
         sent.set(key, { uid: uid ?? 0, tokens: factor * (tokens ?? 0), trainMs: trainMs ?? 0 });
       }
+      if (kind === "received" && fields["fault"] === null) seen.received += 1;
+      if (kind === "judged") seen.judged += 1;
       if (kind === "commit" && known) known.committedMs = timeMs;
       if (kind !== "applied" || !Array.isArray(fields["uids"])) return;
       const uids = fields["uids"].map(Number);
@@ -99,7 +104,8 @@ export function measureOf(plan: Plan, spec: RunSpec): Measure {
       if (known?.committedMs !== undefined && uids.includes(known.uid))
         waits.push({ key, ms: timeMs - known.committedMs });
     },
-    outcome: (result) => outcomeOf({ plan, result, sent, moved, waits }),
+    outcome: (result) =>
+      outcomeOf({ plan, result, sent, moved, waits, judged: seen.judged / Math.max(1, seen.received) }),
   };
 }
 
@@ -111,6 +117,7 @@ interface Heard {
   readonly sent: ReadonlyMap<string, Sent>;
   readonly moved: ReadonlyMap<number, readonly number[]>;
   readonly waits: readonly { readonly key: string; readonly ms: number }[];
+  readonly judged: number;
 }
 
 function outcomeOf(heard: Heard): Outcome {
@@ -130,6 +137,7 @@ function outcomeOf(heard: Heard): Outcome {
     nodes: nodesOf(heard, roundS),
     utilization: mean(usual.map((each) => each.utilization)),
     nullRounds: rounds.filter((each) => each.applied === 0).length,
+    judged: heard.judged,
     applyS: median(honestWaits),
     lossNow: loss(tokens),
     lossAtEnd: loss(tokens + roundTokens * Math.max(0, plan.rounds - rounds.length)),

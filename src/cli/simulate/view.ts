@@ -59,7 +59,7 @@ export function planFacts(plan: Plan): [string, string][] {
 
 /** What came out, a line a fact; a fact without a name goes with the one before. */
 export function outcomeFacts(plan: Plan, outcome: Outcome): [string, string][] {
-  const { rounds, utilization, nullRounds, applyS, roundTokens, secondsToEnd } = outcome;
+  const { rounds, utilization, nullRounds, judged, applyS, roundTokens, secondsToEnd } = outcome;
   const losses = rounds.map(({ toyLoss }) => toyLoss).filter((loss) => loss !== null);
   const all = `${short(plan.rounds)} rounds`;
   return [
@@ -74,6 +74,7 @@ export function outcomeFacts(plan: Plan, outcome: Outcome): [string, string][] {
       `${lossText(losses[0] ?? null)} → ${lossText(losses.at(-1) ?? null)}: it stands in the model's place and only shows that it learns`,
     ],
     ["null rounds", `${nullRounds} of ${rounds.length}`],
+    ["judged in time", `${percent(judged)} of the payloads that came; who is not judged is paid late`],
     ["commit → apply", applyS === null ? "–" : duration(1000 * applyS)],
   ];
 }
