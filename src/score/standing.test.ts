@@ -310,6 +310,9 @@ describe("whom to back", () => {
     expect(backs(findingOf(0), findingOf(3, { gainUnassigned: -0.0041 }))).toEqual([0]); // more than two errors below nothing
     expect(backs(findingOf(3, { gainUnassigned: -0.0039 }))).toEqual([3]);
     expect(backs(findingOf(0), findingOf(1), findingOf(3, { gainUnassigned: -0.0039 }))).toEqual([0, 1]); // the others gained
+    const own = { noiseAssigned: 0.002 };
+    expect(backs(findingOf(0), findingOf(3, { ...own, gainAssigned: -0.0041 }))).toEqual([0]); // worse at the very data it was dealt
+    expect(backs(findingOf(0), findingOf(3, { ...own, gainAssigned: -0.0039 }))).toEqual([0, 3]);
     expect(backs(findingOf(0, { copyOf: { uid: 1, round: 5, likeness: 0.8 } }))).toEqual([]);
     expect(backs(faulty(0, MISSING), faulty(1, "wrong base"), faulty(2, ABSENT))).toEqual([]);
     expect(backs(unjudged(0, { account: accountOf(50) }))).toEqual([]);

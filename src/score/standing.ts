@@ -252,9 +252,10 @@ export function outcomeOf(finding: Finding, usual: number): Outcome | undefined 
   return usual > certain(noise) ? "lost" : "drawn"; // others' payloads clearly gained on the same data, or nobody's did
 }
 
-/** Whether a payload was judged and clearly makes the model worse. */
-export function isHarmful({ gainUnassigned, noise }: Finding): boolean {
-  return gainUnassigned !== null && gainUnassigned < -certain(noise);
+/** Whether a payload was judged and clearly makes the model worse: at what nobody was dealt, or at the very data that its sender says it learnt from. */
+export function isHarmful({ gainAssigned, gainUnassigned, noise, noiseAssigned }: Finding): boolean {
+  const isLoss = (gain: number | null, chance: number | null): boolean => gain !== null && gain < -certain(chance);
+  return isLoss(gainUnassigned, noise) || isLoss(gainAssigned, noiseAssigned);
 }
 
 /** Whether a payload is what no honest peer sends: faulty, a copy, or harmful. One that is not there says nothing. */

@@ -108,6 +108,36 @@ describe("a trainer's view", () => {
     expect(err).toEqual([blamed, "round 4: waiting for the payload of uid 2", blamed]);
   });
 
+  it("says that a store is away whatever it was wanted for, once", () => {
+    const away = (what: string): Story[number] => ["store-trouble", { what, why: "it does not answer" }];
+    const { err } = told(trainerView, [
+      away("payload"),
+      away("payload"),
+      away("checkpoint"),
+      applied(4, [1]),
+      away("payload"),
+    ]);
+    const payloads = "trouble with the payload: it does not answer";
+    expect(err).toEqual([payloads, "trouble with the checkpoint: it does not answer", payloads]);
+  });
+
+  it("tells what becomes of a challenge", () => {
+    const { err } = told(trainerView, [
+      ["challenged", { round: 4, uid: 3, part: 0 }],
+      ["again", { round: 4, uid: 3 }, 60_000],
+      ["answer", { round: 4, uid: 3, part: 0, bytes: 9, pieces: 1 }, 60_000],
+      ["answer-again", { round: 4 }, 60_000],
+      ["bad-answer", { key: "answers/4" }],
+    ]);
+    expect(err).toEqual([
+      "round 4  is asked to show a part of the work",
+      "round 4  works again for what is asked for from before the restart",
+      "round 4  showed the part that was asked for",
+      "round 4  told again what was asked for: the store had lost it",
+      "an answer that was still to be sent was damaged, and is dropped",
+    ]);
+  });
+
   it("survives fields that are not there", () => {
     const kinds = ["start", "applied", "payload", "commit", "outcome", "step", "late", "reveal", "missing", "nonsense"];
     expect(() =>
@@ -147,5 +177,18 @@ describe("a validator's view", () => {
     expect(err).toContain("round 12    the payload of uid 3 is unusable: stale base");
     expect(err).toContain("round 13    the chain did not take the vote: no permit");
     expect(tally).toMatchObject({ votes: 1, rounds: 1, root: ROOT });
+  });
+
+  it("says what it could not check", () => {
+    const { err } = told(validatorView, [
+      ["unaudited", { round: 12, uid: 3, part: 0, why: "half of the payloads are missing" }],
+      ["replay-failed", { round: 12, uid: 3, part: 0, why: "a shard is away" }],
+      ["check-failed", { round: 12, uid: 3, why: "a shard is away" }],
+    ]);
+    expect(err).toEqual([
+      "round 12    the work of uid 3 was not audited: half of the payloads are missing",
+      "round 12    the work of uid 3 cannot be replayed here: a shard is away",
+      "round 12    the data of uid 3 cannot be checked here: a shard is away",
+    ]);
   });
 });

@@ -109,7 +109,7 @@ function common({ terminal, liveFrom }: ViewOptions, tally: Tally): Record<strin
     unusable: note(
       (f) => `round ${f.number("round")}: the payload of uid ${f.number("uid")} is unusable: ${f.text("fault")}`,
     ),
-    "store-trouble": note((f) => `the ${f.text("what")} was not published: ${f.text("why")}`),
+    "store-trouble": noteOnce((f) => `trouble with the ${f.text("what")}: ${f.text("why")}`),
   };
 }
 
@@ -181,6 +181,12 @@ export function trainerView(options: ViewOptions): View {
       terminal.note(`${roundWord(fields.number("round"))}  the payload could not be uploaded: ${fields.text("why")}`),
     answer: (fields) => terminal.status(`round ${fields.number("round")}  showed the part that was asked for`),
     "answer-failed": (fields) => terminal.note(`what a challenge asks for could not be shown: ${fields.text("why")}`),
+    "answer-again": (fields) =>
+      terminal.status(`round ${fields.number("round")}  told again what was asked for: the store had lost it`),
+    "bad-answer": () => terminal.note("an answer that was still to be sent was damaged, and is dropped"),
+    challenged: (fields) => terminal.status(`round ${fields.number("round")}  is asked to show a part of the work`),
+    again: (fields) =>
+      terminal.status(`round ${fields.number("round")}  works again for what is asked for from before the restart`),
     unanswered: (fields) =>
       terminal.note(`${roundWord(fields.number("round"))}  cannot show what was asked for: ${fields.text("why")}`),
     resume: (fields) => {
@@ -220,6 +226,18 @@ export function validatorView(options: ViewOptions): View {
       const [verdict, reason] = [fields.text("verdict"), fields.text("reason")];
       const why = reason === "" ? "" : `: ${reason}`;
       terminal.line(`${roundWord(fields.number("round"))}  the work of uid ${fields.number("uid")}: ${verdict}${why}`);
+    },
+    unaudited: (fields) => {
+      const [round, uid] = [fields.number("round"), fields.number("uid")];
+      terminal.note(`${roundWord(round)}  the work of uid ${uid} was not audited: ${fields.text("why")}`);
+    },
+    "replay-failed": (fields) => {
+      const [round, uid] = [fields.number("round"), fields.number("uid")];
+      terminal.note(`${roundWord(round)}  the work of uid ${uid} cannot be replayed here: ${fields.text("why")}`);
+    },
+    "check-failed": (fields) => {
+      const [round, uid] = [fields.number("round"), fields.number("uid")];
+      terminal.note(`${roundWord(round)}  the data of uid ${uid} cannot be checked here: ${fields.text("why")}`);
     },
     "judging-failed": (fields) => terminal.note(`judging does not work: ${fields.text("why")}`),
     late: (fields) => terminal.note(`${roundWord(fields.number("round"))}  too late to vote`),

@@ -71,18 +71,14 @@ export async function gatherStatus(question: StatusQuestion): Promise<RunStatus>
       return undefined;
     }
   };
-  const [chain, reports, checkpoints] = await Promise.all([
-    orAway("chain", () => chainStatus(question)),
-    orAway("reports", () => newestReports(question.store, question.specHash)),
-    orAway("checkpoints", () => newsIn(question.store, "checkpoint")),
+  const { store, specHash } = question;
+  const chain = await orAway("chain", () => chainStatus(question));
+  const accounts = chain && permitted(chain.metagraph); // of everybody who signed where the chain is away
+  const [reports = [], checkpoints = []] = await Promise.all([
+    orAway("reports", () => newestReports(store, specHash, accounts)),
+    orAway("checkpoints", () => newsIn(store, "checkpoint", accounts)),
   ]);
-  const counts = permitted(chain?.metagraph);
-  return {
-    chain,
-    reports: (reports ?? []).filter(({ account }) => counts(account)),
-    checkpoints: (checkpoints ?? []).filter(({ account }) => counts(account)),
-    unreachable,
-  };
+  return { chain, reports, checkpoints, unreachable };
 }
 
 async function chainStatus({ spec, connect }: StatusQuestion): Promise<ChainStatus> {

@@ -4,7 +4,7 @@ import type { Metagraph } from "../../chain/chain.ts";
 import { accountOfBytes } from "../../chain/keys/account.ts";
 import { decodeReport, isReportFault, type Report } from "../../score/report.ts";
 import { getBlob } from "../../store/blobs.ts";
-import { isAuthentic, type NewsKind, type NewsRecord, readNews } from "../../store/news.ts";
+import { isAuthentic, type NewsKind, type NewsRecord, readNews, readNewsBy } from "../../store/news.ts";
 import type { Store } from "../../store/store.ts";
 
 /** A validator's report, and under which hash it lies. */
@@ -15,18 +15,27 @@ export interface SignedReport {
   readonly report: Report;
 }
 
-/** Records of a kind that are looked at: each uid's, and as many of hotkeys that have left. */
+/** Records of a kind that are looked at where nobody knows whose count: each uid's, and as many of hotkeys that have left. */
 const NEWS_MAX = 512;
 
-/** Authentic news of a kind, newest first. Rejects with SkeinError("store"). */
-export async function newsIn(store: Store, kind: NewsKind): Promise<NewsRecord[]> {
-  return (await readNews(store, kind, NEWS_MAX)).filter((record) => isAuthentic(record, accountOfBytes));
+/** Authentic news of a kind by `accounts` (undefined: by anybody), newest first. Rejects with SkeinError("store"). */
+export async function newsIn(
+  store: Store,
+  kind: NewsKind,
+  accounts: readonly string[] | undefined,
+): Promise<NewsRecord[]> {
+  const found = accounts ? await readNewsBy(store, kind, accounts) : await readNews(store, kind, NEWS_MAX);
+  return found.filter((record) => isAuthentic(record, accountOfBytes));
 }
 
-/** Everybody's newest report on a run, newest first; without what is no report, or one on something else. Rejects with SkeinError("store"). */
-export async function newestReports(store: Store, specHash: string): Promise<SignedReport[]> {
+/** The newest reports on a run by `accounts`, newest first; without what is no report, or one on something else. Rejects with SkeinError("store"). */
+export async function newestReports(
+  store: Store,
+  specHash: string,
+  accounts: readonly string[] | undefined,
+): Promise<SignedReport[]> {
   const found: SignedReport[] = [];
-  for (const { account, round, hash } of await newsIn(store, "report")) {
+  for (const { account, round, hash } of await newsIn(store, "report", accounts)) {
     const report = await reportAt(store, hash);
     if (report?.specHash === specHash && report.round === round) found.push({ account, hash, report });
   }
@@ -40,9 +49,7 @@ export async function reportAt(store: Store, hash: string): Promise<Report | und
   return report === undefined || isReportFault(report) ? undefined : report;
 }
 
-/** Whose word counts: validators with a permit; where the chain is away, everybody who signed. */
-export function permitted(metagraph: Metagraph | undefined): (account: string) => boolean {
-  if (metagraph === undefined) return () => true;
-  const accounts = new Set<string>(metagraph.neurons.filter(({ permit }) => permit).map(({ hotkey }) => hotkey));
-  return (account) => accounts.has(account);
+/** Hotkeys whose word counts: those of validators with a permit. */
+export function permitted({ neurons }: Metagraph): readonly string[] {
+  return neurons.filter(({ permit }) => permit).map(({ hotkey }) => hotkey);
 }

@@ -162,6 +162,14 @@ describe("status", () => {
     expect(checkpoints).toEqual([]);
   });
 
+  it("finds a validator's report among any number of strangers'", async () => {
+    const each = await bench();
+    await publish(each.store, owner, 2, 4.301);
+    const junk = Array.from({ length: 600 }, (_, i) => i.toString(16).padStart(64, "0")); // before any account
+    for (const account of junk) await each.store.put(`news/report/${account}`, utf8("{}"));
+    expect((await each.ask()).reports.map(({ account }) => account)).toEqual([owner.account]);
+  });
+
   it("leaves out reports on another run, or on another round than their news says", async () => {
     const { store, ask } = await bench();
     const facts = { specHash: HEX, round: 2, accounts, findings: [] };

@@ -80,6 +80,42 @@ describe("the board", () => {
     });
   });
 
+  it("tells troubles of stores and audits, and what is tried again in every block once", () => {
+    const board = newBoard(storyNodes());
+    const why = "http://127.0.0.1:8640 does not answer";
+    const told = [
+      at("trainer-1", "store-trouble", { what: "payload", why }),
+      at("trainer-1", "store-trouble", { what: "payload", why }),
+      at("validator-1", "unaudited", { round: 3, uid: 4, part: 0, why: "half of the payloads are missing" }),
+      at("validator-2", "unaudited", { round: 3, uid: 4, part: 0, why: "half of the payloads are missing" }),
+      at("validator-1", "replay-failed", { round: 3, uid: 5, part: 0, why: "a shard is away" }),
+      at("validator-1", "check-failed", { round: 3, uid: 5, why: "a shard is away" }),
+      at("trainer-2", "bad-mirror", { hash: "ab".repeat(32), mirror: "this node's folder", why: "other bytes" }),
+      at("trainer-2", "checkpoint-fault", { round: 2, hash: "ab".repeat(32), fault: "wrong root" }),
+      at("trainer-2", "unusable", { round: 3, uid: 5, fault: "too long" }),
+      at("trainer-2", "bad-answer", { key: "answers/3" }),
+      at("trainer-2", "answer-again", { round: 3 }),
+      at("trainer-3", "resume", { round: 4, hash: "ab".repeat(32) }),
+      at("trainer-4", "again", { round: 3, uid: 5 }),
+    ];
+    for (const each of told) tellBoard(board, each);
+    expect(board.news.map(({ text }) => text)).toEqual([
+      `trainer-1 has trouble with its payload: ${why}`,
+      "the work of uid 4 in round 3 was not audited: half of the payloads are missing",
+      "validator-1 cannot replay the work of uid 5 in round 3: a shard is away",
+      "validator-1 cannot check uid 5's data of round 3: a shard is away",
+      "no blob abababababab from trainer-2's folder: other bytes",
+      "trainer-2 passed over a checkpoint of round 2: wrong root",
+      "uid 5's payload of round 3 is unusable: too long",
+      "trainer-2 lost an answer: it was damaged on its disk",
+    ]);
+    expect(["trainer-2", "trainer-3", "trainer-4"].map((name) => board.nodes.get(name)?.now.text)).toEqual([
+      "has shown its work of round 3 again",
+      "goes on with its payload of round 4",
+      "works again to show its round 3",
+    ]);
+  });
+
   it("says when a node begins with other params than the others ended with", () => {
     const board = boardOf(story(3));
     tellBoard(board, at("trainer-1", "start", { from: "saved", round: 3, root: board.root ?? "" }));
@@ -113,7 +149,19 @@ describe("the board", () => {
   });
 
   it("keeps to a few news, and takes anything for fields", () => {
-    const odd = ["constructor", "step", "vote", "received", "applied", "process", "block", "start", "emission", "note"];
+    const odd = [
+      "constructor",
+      "step",
+      "vote",
+      "received",
+      "applied",
+      "process",
+      "block",
+      "start",
+      "emission",
+      "note",
+      "unaudited",
+    ];
     const told = odd.flatMap((kind) => [
       at("trainer-1", kind),
       at("nobody", kind, { round: "x", uids: 3, state: null }),

@@ -105,12 +105,10 @@ async function lookAtReports(
   { hotkeys, reports, tell }: WatchOptions,
   seen: Seen,
 ): Promise<void> {
-  const counts = permitted(metagraph);
   const now = phaseAt(record, metagraph.block)?.round ?? -1;
   const stakes = new Map<string, bigint>(metagraph.neurons.map(({ hotkey, stake }) => [hotkey, stake]));
-  const found = (await newestReports(reports.store, reports.specHash)).filter(
-    ({ account, report }) => counts(account) && report.round <= now,
-  );
+  const all = await newestReports(reports.store, reports.specHash, permitted(metagraph));
+  const found = all.filter(({ report }) => report.round <= now);
   const round = found[0]?.report.round ?? -1; // they come newest first
   const stakeOf = ({ account }: SignedReport): bigint => stakes.get(account) ?? 0n;
   const [best] = found.filter(({ report }) => report.round === round).sort((a, b) => Number(stakeOf(b) - stakeOf(a)));

@@ -132,7 +132,10 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     news: warn(`${node}'s vote on round ${round} was refused: ${textIn(fields, "why") ?? ""}`),
   }),
   challenged: ({ round }) => ({ now: plain(`was asked to show its work of round ${round}`) }),
+  again: ({ round }) => ({ now: plain(`works again to show its round ${round}`) }),
   answer: ({ round }) => ({ now: plain(`has shown its work of round ${round}`) }),
+  "answer-again": ({ round }) => ({ now: plain(`has shown its work of round ${round} again`) }),
+  "bad-answer": ({ node }) => ({ news: warn(`${node} lost an answer: it was damaged on its disk`) }),
   "answer-failed": ({ node, fields }) => ({
     news: warn(`${node} could not show its work: ${textIn(fields, "why") ?? ""}`),
   }),
@@ -142,6 +145,16 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   judged: ({ fields }) => ({ now: plain(`judged uid ${numberIn(fields, "uid") ?? "?"}`) }),
   "judging-failed": ({ node, fields }) => ({ news: bad(`${node} cannot judge: ${textIn(fields, "why") ?? ""}`) }),
   audited: auditWords,
+  unaudited: ({ fields, round }) => ({
+    news: warn(`${workOf(fields, round)} was not audited: ${textIn(fields, "why") ?? ""}`),
+  }),
+  "replay-failed": ({ node, fields, round }) => ({
+    news: warn(`${node} cannot replay ${workOf(fields, round)}: ${textIn(fields, "why") ?? ""}`),
+  }),
+  "check-failed": ({ node, fields, round }) => {
+    const uid = numberIn(fields, "uid") ?? "?";
+    return { news: warn(`${node} cannot check uid ${uid}'s data of round ${round}: ${textIn(fields, "why") ?? ""}`) };
+  },
   validation: ({ fields }) => ({ now: plain(`judged ${numberIn(fields, "judged") ?? 0} payloads`) }),
   checkpoint: ({ fields, round }) => {
     const newBytes = numberIn(fields, "newBytes") ?? 0;
@@ -149,11 +162,25 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
       ? {}
       : { news: dim(`checkpoint before round ${round} published, ${bytes(newBytes)} of it new`) };
   },
+  "checkpoint-fault": ({ node, fields, round }) => ({
+    news: warn(`${node} passed over a checkpoint of round ${round}: ${textIn(fields, "fault") ?? ""}`),
+  }),
+  "bad-mirror": ({ node, fields }) => {
+    const [hash, mirror = "", why = ""] = ["hash", "mirror", "why"].map((name) => textIn(fields, name));
+    return { news: warn(`no blob ${shortHash(hash ?? "")} from ${mirror.replace("this node", node)}: ${why}`) };
+  },
+  unusable: ({ fields, round }) => {
+    const uid = numberIn(fields, "uid") ?? "?";
+    return { news: warn(`uid ${uid}'s payload of round ${round} is unusable: ${textIn(fields, "fault") ?? ""}`) };
+  },
+  resume: ({ round }) => ({ now: plain(`goes on with its payload of round ${round}`) }),
   resync: ({ node, fields }) => ({
     now: warn("starts over"),
     news: warn(`${node} starts over: ${textIn(fields, "why") ?? ""}`),
   }),
-  "store-trouble": ({ node, fields }) => ({ news: warn(`${node}: ${textIn(fields, "why") ?? "the store is away"}`) }),
+  "store-trouble": ({ node, fields }) => ({
+    news: warn(`${node} has trouble with its ${textIn(fields, "what") ?? "store"}: ${textIn(fields, "why") ?? ""}`),
+  }),
   "weights-refused": ({ node, fields }) => ({
     news: warn(`${node}'s weights were refused: ${textIn(fields, "why") ?? ""}`),
   }),
@@ -171,9 +198,13 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   note: ({ fields }) => ({ news: plain(textIn(fields, "text") ?? "") }),
 };
 
+function workOf(fields: Told["fields"], round: number): string {
+  return `the work of uid ${numberIn(fields, "uid") ?? "?"} in round ${round}`;
+}
+
 function auditWords({ fields, round }: Case): Words {
   const [verdict, reason] = [textIn(fields, "verdict") ?? "", textIn(fields, "reason")];
-  const what = `the work of uid ${numberIn(fields, "uid") ?? "?"} in round ${round}`;
+  const what = workOf(fields, round);
   switch (verdict) {
     case "passed":
       return { news: dim(`${what} was replayed, and is what it says`) };

@@ -63,8 +63,7 @@ export async function inquire(question: Question): Promise<Inquiry> {
   const peer = peerOf(metagraph, asked);
   const [weights, bonds] = await Promise.all([chain.weights(record.netuid), chain.bonds(record.netuid)]);
   onStatus("asking for reports");
-  const counts = permitted(metagraph);
-  const newest = (await newestReports(store, specHash)).filter(({ account }) => counts(account));
+  const newest = await newestReports(store, specHash, permitted(metagraph));
   checkRound(round, newest);
   const witnesses: Witness[] = [];
   for (const report of newest) witnesses.push(await witnessOf(question, report, { metagraph, weights, peer }));

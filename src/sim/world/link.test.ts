@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { played, playedUntil } from "../../../test/helpers/played.ts";
 import { SkeinError } from "../../base/errors.ts";
+import { uploadMs } from "../../store/transfer.ts";
 import { streamsOf } from "../streams.ts";
 import { type Timeline, timeline } from "../timeline.ts";
 import { type Far, type Line, type LineOptions, MESSAGE_BYTES, openLine, Passing } from "./link.ts";
@@ -99,13 +100,13 @@ describe("a line", () => {
   });
 
   it("waits longer for a large upload, and drops one that the line cannot carry", async () => {
-    const slow = opened({ line: { upBps: 8 * 1024 } }); // a quarter of what production expects
+    const slow = opened({ line: { upBps: 8 * 1024 } }); // a thirteenth of what production expects
     const upBytes = 1 << 20;
     const work = async (): Promise<number> => 1;
     const asked = slow.line.ask("store", "this", { upBytes, downBytes: () => 0 }, work);
     await expect(played(slow.clock, asked)).rejects.toMatchObject({ code: "store" });
-    expect(slow.clock.now()).toBeGreaterThan(6 * (20_000 + 256_000));
-    expect(slow.clock.now()).toBeLessThan(6 * (20_000 + 256_000) + 10_000);
+    expect(slow.clock.now()).toBeGreaterThan(6 * (20_000 + uploadMs(upBytes)));
+    expect(slow.clock.now()).toBeLessThan(6 * (20_000 + uploadMs(upBytes)) + 10_000);
     expect(slow.line.upBytes).toBe(0);
   });
 

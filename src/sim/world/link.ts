@@ -10,7 +10,7 @@
  */
 import { SkeinError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
-import { PATIENCE as STORE_PATIENCE } from "../../store/transfer.ts";
+import { PATIENCE as STORE_PATIENCE, uploadMs } from "../../store/transfer.ts";
 import { happens, type Streams } from "../streams.ts";
 import type { Timeline } from "../timeline.ts";
 import { bandwidth } from "./bandwidth.ts";
@@ -29,27 +29,27 @@ export interface LinePatience {
   readonly pauseMsMax: number;
   /** Share of each pause that is drawn. */
   readonly pauseDrawn: number;
-  /** Bytes a second of an upload for which the silence may be longer. */
-  readonly bytesPerSecond: number;
+  /** Milliseconds by which the silence may be longer over an upload. */
+  readonly uploadMs: (bytes: number) => number;
 }
 
-/** Production's: openWire's for stores (BYTES_PER_SECOND there), viem's as openLink sets it for the chain. */
+/** Production's: openWire's for stores, viem's as openLink sets it for the chain. */
 export const LINE_PATIENCE: Readonly<Record<Far, LinePatience>> = {
-  store: { ...storePatience(), bytesPerSecond: 4 << 10 },
-  mirror: { ...storePatience(), bytesPerSecond: 4 << 10 },
+  store: storePatience(),
+  mirror: storePatience(),
   chain: {
     attempts: 7,
     silenceMs: 20_000,
     pauseMs: 100,
     pauseMsMax: 10_000,
     pauseDrawn: 0,
-    bytesPerSecond: Number.POSITIVE_INFINITY,
+    uploadMs: () => 0,
   },
 };
 
-function storePatience(): Omit<LinePatience, "bytesPerSecond"> {
+function storePatience(): LinePatience {
   const { attempts, silenceMs, pauseMs, pauseMsMax } = STORE_PATIENCE;
-  return { attempts, silenceMs, pauseMs, pauseMsMax, pauseDrawn: 0.5 };
+  return { attempts, silenceMs, pauseMs, pauseMsMax, pauseDrawn: 0.5, uploadMs };
 }
 
 /** Bytes of a message beside what it carries: a request's or an answer's head. */
@@ -231,12 +231,13 @@ async function insist<T>(wire: Wire, request: Request<T>): Promise<T> {
 /** Sends the request once. */
 async function attempt<T>(wire: Wire, request: Request<T>): Promise<Outcome<T>> {
   const { far, sizes, signal } = request;
-  const { silenceMs, bytesPerSecond } = wire.patienceWith(far);
+  const { silenceMs, uploadMs } = wire.patienceWith(far);
   const sentBytes = sizes.upBytes + MESSAGE_BYTES;
-  const deadlineMs =
-    wire.clock.now() + Math.ceil(silenceMs + Math.min(DEAD_MS, (sizes.upBytes / bytesPerSecond) * 1000));
+  const startMs = wire.clock.now();
+  const deadlineMs = startMs + Math.ceil(silenceMs + uploadMs(sizes.upBytes));
   const silence = async (): Promise<Outcome<T>> => {
-    await wire.clock.sleep(Math.max(0, deadlineMs - wire.clock.now()));
+    const heardMs = Math.min(deadlineMs, startMs + silenceMs + DEAD_MS);
+    await wire.clock.sleep(Math.max(0, heardMs - wire.clock.now()));
     return { again: `no answer within ${silenceMs} ms` };
   };
   const outage = outageNow(wire, far);

@@ -213,17 +213,17 @@ function givenUp({ transaction }: Attempt, { giveUpMs }: Patience): SkeinError {
 
 /** What `work` says, unless a signal comes first. Throws SkeinError("interrupted"). */
 export async function unlessStopped<T>(work: Promise<T>, ...signals: (AbortSignal | undefined)[]): Promise<T> {
-  const given = signals.filter((signal) => signal !== undefined);
+  const stopped = AbortSignal.any(signals.filter((signal) => signal !== undefined)); // one of its own: a signal warns of more than ten listeners
   work.catch(() => undefined);
   let stop = (): void => undefined;
   const stopping = new Promise<never>((_, reject) => {
     stop = () => reject(new SkeinError("interrupted", "stopped waiting for the chain"));
   });
-  if (given.some(({ aborted }) => aborted)) stop();
-  for (const signal of given) signal.addEventListener("abort", stop);
+  if (stopped.aborted) stop();
+  stopped.addEventListener("abort", stop, { once: true });
   try {
     return await Promise.race([stopping, work]);
   } finally {
-    for (const signal of given) signal.removeEventListener("abort", stop);
+    stopped.removeEventListener("abort", stop);
   }
 }
