@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 /** The command line: finds the verb, runs it, and turns whatever is thrown into a message and an exit code. */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { SkeinError } from "../base/errors.ts";
 import { chainCommand } from "./chain/chain.ts";
@@ -21,6 +20,7 @@ import { validateCommand } from "./run/validate.ts";
 import { EXIT_HELP, reportOf, tell } from "./shared/errors.ts";
 import { endWithParent } from "./shared/leash.ts";
 import { processTerminal } from "./shared/terminal.ts";
+import { packageVersion } from "./shared/version.ts";
 import { simulateCommand } from "./simulate.ts";
 import { trainCommand } from "./train.ts";
 import { upCommand } from "./up.ts";
@@ -44,13 +44,10 @@ Examples:
 
 /** The whole command line, ready to parse. */
 function skein(): Command {
-  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
   const program = new Command("skein")
     .enablePositionalOptions()
     .description(INTRO)
-    .version(version, "--version", "print the version");
+    .version(packageVersion(), "--version", "print the version");
   const training = [upCommand(), doctorCommand(), dataCommand(), trainCommand(), generateCommand()];
   const network = [
     initCommand(),

@@ -217,7 +217,7 @@ describe("parseSpec", () => {
         return copy;
       }, TOY_SPEC);
     const cases: readonly (readonly [Readonly<Record<string, unknown>>, RegExp])[] = [
-      [{ "timing.trainBlocks": 251 }, /timing makes rounds of 256 blocks; at most 127 .* last 256/],
+      [{ "timing.trainBlocks": 251 }, /timing makes rounds of 256 blocks; at most 85 .* last 256/],
       [{ "inner.steps": 1e9, "inner.batch": 1e6, "inner.schedule.steps": 1e9 }, /inner\.steps .* at most 2\^48/],
       [{ uids: 16, "inner.schedule.steps": 1e9, "inner.batch": 1e6 }, /inner\.schedule\.steps makes 250000000 rounds/],
       [
@@ -245,7 +245,9 @@ describe("parseSpec", () => {
       [{ "outer.aggregation.rule": "trimmed-mean" }, /outer\.aggregation\.trimPercent is missing/],
     ];
     for (const [changes, message] of cases) expect(refused(() => parseSpec(changed(changes))).message).toMatch(message);
-    expect(parseSpec(changed({ "timing.trainBlocks": 250 })).timing.trainBlocks).toBe(250);
+    expect(parseSpec(changed({ "timing.trainBlocks": 80 })).timing.trainBlocks).toBe(80);
+    const alone = { "outer.delay": 0, "audit.perMille": 0 }; // looks back upon no other round
+    expect(parseSpec(changed({ ...alone, "timing.trainBlocks": 250 })).timing.trainBlocks).toBe(250);
   });
 
   it("takes −0 for 0", () => {

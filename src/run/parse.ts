@@ -182,8 +182,8 @@ function auditOf(root: Fields, steps: number): RunSpec["audit"] {
   };
 }
 
-/** Rounds that nodes look back upon: this one, the one whose params it starts from, and where work is audited the one before. */
-function roundsSeen({ outer, audit }: RunSpec): number {
+/** Rounds that nodes look back upon, by hashes of blocks: this one, the one whose params it starts from, and where work is audited the one before. */
+export function roundsSeen({ outer, audit }: Pick<RunSpec, "outer" | "audit">): number {
   return 1 + outer.delay + (audit.perMille > 0 ? 1 : 0);
 }
 

@@ -107,7 +107,7 @@ export const anySpec: fc.Arbitrary<RunSpec> = fc
     work: fc.record({ steps: whole(1, 1000), batch: whole(1, 64), seqLen: whole(1, 131_072) }),
     shares: fc.record({ cap: real(0, 1), newcomers: real(0, 1), peers: real(0, 1), sequences: real(0, 1) }),
     outer: fc.record({ lr: real(0, 1000, true), delay: fc.constantFrom(0 as const, 1 as const) }),
-    timing: fc.record({ trainBlocks: whole(1, 200), revealBlocks: whole(1, 25), voteBlocks: whole(1, 30) }),
+    timing: fc.record({ trainBlocks: whole(1, 60), revealBlocks: whole(1, 12), voteBlocks: whole(1, 13) }),
     checkpointEvery: whole(1, 1_000_000),
     validationSequences: whole(1, 65_536),
     audit: fc.record({

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { SkeinError } from "../../base/errors.ts";
 import { ROUND_BLOCKS_MAX } from "../../base/limits.ts";
 import { paramCount } from "../../engine/shape.ts";
-import { readSpecText } from "../../run/parse.ts";
+import { readSpecText, roundsSeen } from "../../run/parse.ts";
 import { RUN_PRESET_NAMES, RUN_PRESETS, type RunPresetName } from "../../run/presets.ts";
 import { blocksOf, payloadEstimate, roundsOf } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
@@ -104,19 +104,17 @@ export function planOf(base: PlanBase, changes: PlanChanges = {}): Plan {
     ...{ name, params, peers, validators, roundTokens, payloadBytes, speed, computeS, judgeS },
     ...{ uids, inner, codec, outer, score, audit, line: work.line },
     rounds: roundsOf({ inner }),
-    ...(base.timing === undefined ? fitting(work, blockS) : { blockS, phases: base.timing }),
+    ...(base.timing === undefined
+      ? fitting(work, blockS, roundsSeen({ outer, audit }))
+      : { blockS, phases: base.timing }),
   };
 }
 
-/**
- * The shortest phases for the work, of longer blocks where a round would have more than it may: validators ask for the hash of the block that a round's
- * data are dealt by when its payloads are revealed, which with a delay is a round later, and chains know the newest 256.
- */
-function fitting(work: Omit<PhaseWork, "blockS">, blockS: number): Pick<Plan, "blockS" | "phases"> {
+/** The shortest phases for the work, of longer blocks where rounds would have more of them than they may (run/parse.ts). */
+function fitting(work: Omit<PhaseWork, "blockS">, blockS: number, seen: number): Pick<Plan, "blockS" | "phases"> {
   const phases = phasesFor({ ...work, blockS });
-  const { trainBlocks, revealBlocks } = phases;
-  const remembered = blocksOf({ timing: phases }) + work.delay * (trainBlocks + revealBlocks);
-  return remembered <= ROUND_BLOCKS_MAX ? { blockS, phases } : fitting(work, 2 * blockS);
+  const isShort = seen * blocksOf({ timing: phases }) <= ROUND_BLOCKS_MAX;
+  return isShort ? { blockS, phases } : fitting(work, 2 * blockS, seen);
 }
 
 /** Tokens of a round that a validator measures losses on: the sample of nobody before and after each payload, each peer's own twice, and validation. */

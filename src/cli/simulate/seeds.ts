@@ -9,6 +9,7 @@ import { openLinear } from "../../sim/world/linear.ts";
 import { linearDataset, linearSpec, smallDataset, smallSpec } from "../../sim/world/toys.ts";
 import type { Terminal } from "../shared/terminal.ts";
 import { bar, count, duration } from "../shared/terminal.ts";
+import { codeVersion } from "../shared/version.ts";
 import type { Attackers, SeedRange } from "./flags.ts";
 import type { ModelName } from "./job.ts";
 
@@ -136,7 +137,7 @@ export function brokenLines(trial: Trial, { seed, result, broken }: SeedEnd): st
     ...(broken.length > SHOWN_MAX ? [`  and ${broken.length - SHOWN_MAX} more`] : []),
     "its log's last lines (seconds, node, what):",
     ...result.lines.slice(-LINES_SHOWN).map((line) => `  ${line}`),
-    `again: ${replayOf(trial, seed)}`,
+    `again: ${replayOf(trial, seed)}   (code: ${codeVersion()})`,
     "",
   ];
 }
