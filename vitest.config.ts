@@ -17,6 +17,7 @@ export default defineConfig({
   test: {
     globalSetup: ["test/helpers/build.ts"],
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    maxWorkers: "100%", // else one of two cores stays idle
     reporters: report ? ["default", ["json", { outputFile: report }]] : ["default"],
   },
 });
