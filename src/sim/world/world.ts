@@ -114,7 +114,7 @@ export function openWorld(options: WorldOptions): World {
       }
       return how === "error" ? RESTART_MS : Math.ceil(weather.downMs * random.uniform());
     },
-    folder: (name) => folderStoreOn(at(name).disk.open(), FOLDER),
+    folder: (name) => folderStoreOn({ ...at(name).disk.open(), unlink: async () => undefined }, FOLDER), // who looks must not sweep up
     bytes(name) {
       const { upBytes: up, downBytes: down } = at(name).line;
       return { up, down };
