@@ -96,7 +96,7 @@ export const ROUND_SLOTS_MAX: number = 2 ** 48;
 export const RUN_PARAMS_MAX: number = 2 ** 40;
 /** Blocks of one phase of a round. */
 export const PHASE_BLOCKS_MAX: number = 100_000;
-/** Blocks of a round: a contract sees the hashes of the last 256 blocks only, and a round is decided during the next one. */
+/** Blocks of the rounds that nodes look back upon (run/parse.ts): a contract sees the hashes of the last 256 blocks only. */
 export const ROUND_BLOCKS_MAX: number = 255;
 /** Sequences of one kind on which a payload is judged; bounds a validator's work for one payload. */
 export const SCORE_SEQUENCES_MAX: number = 4096;
