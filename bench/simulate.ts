@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { toHex } from "../src/base/hash.ts";
 import { rootOf, type State } from "../src/roles/network/follower.ts";
-import { simulatedNetwork } from "../src/sim/network.ts";
+import { numbered, simulatedNetwork } from "../src/sim/network.ts";
 import { openLinear } from "../src/sim/world/linear.ts";
 import { linearDataset, linearSpec } from "../src/sim/world/toys.ts";
 
@@ -22,8 +22,6 @@ const MICRO_BATCH = 32;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-const names = (letter: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${letter}${i + 1}`);
-
 /** One network, from its first round to its last: a row. */
 async function measure(peers: number, rounds: number, validators: number, seed: string): Promise<string> {
   const dataset = linearDataset();
@@ -31,7 +29,7 @@ async function measure(peers: number, rounds: number, validators: number, seed: 
   const applied: number[] = [];
   const network = await simulatedNetwork({
     ...{ spec, dataset, seed, turn },
-    validators: names("v", validators),
+    validators: numbered("v", validators),
     openEngine: () => openLinear({ shape: spec.model, seqLen: spec.inner.seqLen, microBatch: MICRO_BATCH }),
     onEvent: (name, { kind, fields }) => {
       if (name === "v1" && kind === "applied")
@@ -40,8 +38,8 @@ async function measure(peers: number, rounds: number, validators: number, seed: 
   });
   const startMs = performance.now();
   const nodes: Promise<{ readonly state: State }>[] = [
-    ...names("v", validators).map((name) => network.validator(name)),
-    ...names("p", peers - validators).map((name) => network.trainer(name)),
+    ...numbered("v", validators).map((name) => network.validator(name)),
+    ...numbered("p", peers - validators).map((name) => network.trainer(name)),
   ];
   const ends = await network.during(Promise.all(nodes));
   const seconds = (performance.now() - startMs) / 1000;

@@ -3,16 +3,16 @@ import { writeFile } from "node:fs/promises";
 import { Command, Option } from "commander";
 import { SkeinError } from "../base/errors.ts";
 import { PEER_ADVERSARIES } from "../sim/adversary/registry.ts";
-import { type Simulated, type SimulationOptions, simulate } from "../sim/simulation.ts";
+import type { Simulated, SimulationOptions } from "../sim/simulation.ts";
 import { listenForInterrupt } from "./shared/interrupt.ts";
-import { realNumber, wholeNumber, withJson } from "./shared/options.ts";
+import { wholeNumber, withJson } from "./shared/options.ts";
 import { bar, processTerminal, type Terminal, table } from "./shared/terminal.ts";
 import { outcomeFields, planFields } from "./simulate/fields.ts";
 import {
   type Attackers,
   attackersOf,
-  delayOf,
-  linkOf,
+  optionName,
+  PLAN_OPTIONS,
   type SeedRange,
   SWEPT_NAMES,
   type Sweep,
@@ -23,7 +23,7 @@ import { jobOf, MODELS, type ModelName, type Question } from "./simulate/job.ts"
 import { measureOf, type Outcome } from "./simulate/measure.ts";
 import { openPlan, PLAN_NAMES, type Plan, type PlanChanges, planOf } from "./simulate/plan.ts";
 import { reportPage } from "./simulate/report.ts";
-import { brokenPromise, brokenSeeds, calmLines, TRIAL, type Trial, trySeeds } from "./simulate/seeds.ts";
+import { brokenPromise, brokenSeeds, calmLines, TRIAL, type Trial, trySeeds, violationText } from "./simulate/seeds.ts";
 import { outcomeLines, type Swept, sweepRows } from "./simulate/view.ts";
 
 /** What `skein simulate` is given. */
@@ -42,7 +42,6 @@ export interface SimulateFlags extends PlanChanges {
 
 const PLAN_DEFAULT = "laptop";
 const ROUNDS_DEFAULT = 10;
-const PEERS_MAX = 256;
 /** Broken promises of one plan that are shown. */
 const VIOLATIONS_SHOWN_MAX = 5;
 /** Options that say how long things take: where faults are drawn, so are they. */
@@ -66,12 +65,8 @@ export function simulateCommand(): Command {
       `rounds (default: ${ROUNDS_DEFAULT}, with --faults ${TRIAL.rounds})`,
       wholeNumber(1, 10_000),
     )
-    .option(
-      "--peers <n>",
-      `honest trainers (default: the plan's, with --faults ${TRIAL.peers})`,
-      wholeNumber(1, PEERS_MAX),
-    )
-    .option("--validators <n>", `validators (default: 2, with --faults ${TRIAL.validators})`, wholeNumber(1, 64))
+    .option("--peers <n>", `honest trainers (default: the plan's, with --faults ${TRIAL.peers})`, PLAN_OPTIONS.peers)
+    .option("--validators <n>", `validators (default: 2, with --faults ${TRIAL.validators})`, PLAN_OPTIONS.validators)
     .option("--adversary <kinds>", `dishonest trainers besides: NAME or NAME:COUNT, with commas`, attackersOf);
   return withJson(withFaults(withTimes(command)))
     .addHelpText(
@@ -93,13 +88,13 @@ Examples:
 /** Adds what says how long things take, and what is told of it. */
 function withTimes(command: Command): Command {
   return command
-    .option("--link <up/down>", "a peer's line in Mb/s (default: the plan's, else 20/100)", linkOf)
-    .option("--latency <ms>", "of a message, at least (default: 50)", realNumber(0, 1e6))
-    .option("--speed <tokens/s>", "that a peer trains on (default: what the plan asks for)", realNumber(0, 1e9, true))
-    .option("--ratio <x>", "bytes of the model in float32 to a payload's (default: the codec's)", realNumber(1, 1e6))
-    .option("--delay <rounds>", "by which updates are applied later, 0 or 1 (default: the plan's)", delayOf)
-    .option("--block <seconds>", "of the chain (default: the plan's, for a run.json 12)", realNumber(0, 3600, true))
-    .option("--inner-steps <n>", "steps of a round (default: the plan's)", wholeNumber(1, 1e6))
+    .option("--link <up/down>", "a peer's line in Mb/s (default: the plan's, else 20/100)", PLAN_OPTIONS.link)
+    .option("--latency <ms>", "of a message, at least (default: 50)", PLAN_OPTIONS.latency)
+    .option("--speed <tokens/s>", "that a peer trains on (default: what the plan asks for)", PLAN_OPTIONS.speed)
+    .option("--ratio <x>", "bytes of the model in float32 to a payload's (default: the codec's)", PLAN_OPTIONS.ratio)
+    .option("--delay <rounds>", "by which updates are applied later, 0 or 1 (default: the plan's)", PLAN_OPTIONS.delay)
+    .option("--block <seconds>", "of the chain (default: the plan's, for a run.json 12)", PLAN_OPTIONS.block)
+    .option("--inner-steps <n>", "steps of a round (default: the plan's)", PLAN_OPTIONS.innerSteps)
     .option("--sweep <setting=values>", `one of ${SWEPT_NAMES.join(", ")} with several values, with commas`, sweepOf)
     .option("--report <file>", "a page with charts, as one HTML file");
 }
@@ -186,16 +181,16 @@ async function play(plan: Plan, question: Question, label: string, terminal: Ter
   const violations = result.violations.filter(({ invariant }) => invariant !== "liveness");
   const stuck = result.violations.length - violations.length;
   if (stuck > 0) terminal.note("rounds move nothing: this plan's phases are too short for its validators and lines");
-  for (const { invariant, atMs, what } of violations.slice(0, VIOLATIONS_SHOWN_MAX)) {
-    terminal.note(`a promise was broken: ${invariant}, at ${(atMs / 1000).toFixed(1)} s: ${what}`);
-  }
+  for (const violation of violations.slice(0, VIOLATIONS_SHOWN_MAX))
+    terminal.note(`a promise was broken: ${violationText(violation)}`);
   if (violations.length > VIOLATIONS_SHOWN_MAX) terminal.note(`and ${violations.length - VIOLATIONS_SHOWN_MAX} more`);
   for (const { invariant, atMs, what } of violations) terminal.event("violation", { invariant, atMs, what });
   return { outcome: measure.outcome(result), violations: violations.length };
 }
 
-/** The simulation, with a turn of this process's event loop between two events. */
-function inTurns(options: SimulationOptions): Promise<Simulated> {
+/** The simulation, with a turn of this process's event loop between two events. What it is made of is loaded here: no other verb needs it. */
+async function inTurns(options: SimulationOptions): Promise<Simulated> {
+  const { simulate } = await import("../sim/simulation.ts");
   return simulate({ ...options, turn: () => new Promise((resolve) => setImmediate(resolve)) });
 }
 
@@ -234,7 +229,7 @@ async function show(swept: readonly Swept[], { sweep, report }: SimulateFlags, t
 async function test(source: string | undefined, flags: SimulateFlags, terminal: Terminal): Promise<void> {
   const given = TIMES.filter((name) => flags[name] !== undefined);
   if (source !== undefined || given.length > 0) {
-    const what = source !== undefined ? "a plan" : `--${given[0]?.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+    const what = source !== undefined ? "a plan" : `--${optionName(given[0] ?? "")}`;
     throw new SkeinError("usage", `faults are drawn with all that takes time: ${what} does not go with them`, {
       remedy: "leave out one or the other",
     });

@@ -34,25 +34,32 @@ export interface PageParts {
   readonly progress: RunProgress | null;
 }
 
-const STYLE = `
+/** How this project's pages look. A page says besides how wide it is, and how its own parts look. */
+export const BASE_STYLE = `
 :root{color-scheme:light dark;--back:#fbfaf7;--ink:#1d1c1a;--soft:#6a665f;--line:#e2ded6;--card:#fff;--mark:#0b6e5b}
 @media(prefers-color-scheme:dark){:root{--back:#141513;--ink:#ecebe6;--soft:#a09c93;--line:#2e302c;--card:#1c1e1b;--mark:#5fd0b5}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--back);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
-main{max-width:44rem;margin:0 auto;padding:4rem 1.25rem}
+main{margin:0 auto}
 h1{font-size:2rem;line-height:1.2;margin:.25rem 0 1rem;overflow-wrap:anywhere}
 h2{font-size:1rem;margin:2.5rem 0 .5rem}
 p{margin:.5rem 0}
 .over{color:var(--mark);font-weight:600;letter-spacing:.04em}
 .soft{color:var(--soft)}
+dt{color:var(--soft)}
+dd{margin:0}
+pre{padding:.9rem 1rem;background:var(--card);border:1px solid var(--line);border-radius:.6rem;white-space:pre-wrap;overflow-wrap:anywhere;font:.85rem/1.5 ui-monospace,monospace}
+`;
+
+const STYLE = `${BASE_STYLE}main{max-width:44rem;padding:4rem 1.25rem}
 dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:1px;margin:2rem 0;background:var(--line);border:1px solid var(--line);border-radius:.6rem;overflow:hidden}
 dl div{background:var(--card);padding:.9rem 1rem}
-dt{color:var(--soft);font-size:.8rem}
-dd{margin:0;font-size:1.25rem;white-space:nowrap;font-variant-numeric:tabular-nums}
+dt{font-size:.8rem}
+dd{font-size:1.25rem;white-space:nowrap;font-variant-numeric:tabular-nums}
 .bar{height:.4rem;border-radius:.2rem;background:var(--line);overflow:hidden}
 .bar i{display:block;height:100%;background:var(--mark)}
 .line{display:flex;gap:.5rem;align-items:stretch}
-pre{flex:1;min-width:0;margin:0;padding:.9rem 1rem;background:var(--card);border:1px solid var(--line);border-radius:.6rem;white-space:pre-wrap;overflow-wrap:anywhere;font:.85rem/1.5 ui-monospace,monospace}
+pre{flex:1;min-width:0;margin:0}
 button{padding:0 1rem;border:1px solid var(--line);border-radius:.6rem;background:var(--card);color:var(--ink);font:inherit;cursor:pointer}
 button:hover{border-color:var(--mark)}
 code{font:.85rem ui-monospace,monospace;overflow-wrap:anywhere}
@@ -114,6 +121,33 @@ export function shortCount(count: number): string {
   return `${count.toFixed(digits).replace(/\.0+$|(\.\d)0$/, "$1")}${units[scale]}`;
 }
 
+/** What stands in the frame that every page has. `style` and `after` are not escaped, and `main` is HTML already. */
+export interface PageFrame {
+  readonly title: string;
+  readonly style: string;
+  readonly main: string;
+  readonly after?: string;
+}
+
+/** A page of HTML. */
+export function htmlPage({ title, style, main, after = "" }: PageFrame): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>${escaped(title)}</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+${main}
+</main>
+${after}</body>
+</html>
+`;
+}
+
 /** The page. */
 export function runPage({ card, specHash, netuid, runId, faucet, link, progress }: PageParts): string {
   const fact = (id: string, name: string, value: string): string =>
@@ -122,17 +156,7 @@ export function runPage({ card, specHash, netuid, runId, faucet, link, progress 
   const coins = faucet
     ? "Joining costs nothing: this gateway gives newcomers the coins to register."
     : "To register you need some coins of the run's chain; the command says how many.";
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>${escaped(card.name)} · Skein</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<p class="over">Skein run</p>
+  const main = `<p class="over">Skein run</p>
 <h1>${escaped(card.name)}</h1>
 <p>A language model that many people train together, each on a computer of their own. Yours can join.</p>
 <dl>
@@ -148,10 +172,6 @@ ${fact("block", "block", shown(progress?.block))}
 <p class="soft">It needs Node 20.19 or later. ${coins} Stop it with Ctrl-C whenever you like; it goes on where it was.</p>
 <h2>Check</h2>
 <p>The run is its hash: <code>${escaped(specHash)}</code>. It is registered on chain as run ${runId} of subnet ${netuid}; the command refuses any other.</p>
-<p><a href="../store/run.json">What the hash stands for</a> · <a href="../info">Where its chain is</a></p>
-</main>
-<script>${SCRIPT}</script>
-</body>
-</html>
-`;
+<p><a href="../store/run.json">What the hash stands for</a> · <a href="../info">Where its chain is</a></p>`;
+  return htmlPage({ title: `${card.name} · Skein`, style: STYLE, main, after: `<script>${SCRIPT}</script>\n` });
 }

@@ -4,7 +4,7 @@
  */
 import { must } from "../base/assert.ts";
 import { utf8 } from "../base/bytes.ts";
-import { messageOf } from "../base/errors.ts";
+import { messageOf, SkeinError } from "../base/errors.ts";
 import { sha256Stream, toHex } from "../base/hash.ts";
 import { type LogEvent, numberIn } from "../base/log/log.ts";
 import type { Hash, RoundCommit } from "../chain/chain.ts";
@@ -35,7 +35,9 @@ export interface Chronicle {
   onCompute(name: string, ms: number): void;
   /** Anything else that must be the same when the seed is: a call, a fault. */
   note(text: string): void;
-  /** Rounds whose params have been followed by somebody so far. */
+  /** One of the run's rounds, as far as it has come. */
+  round(round: number): Promise<RoundResult>;
+  /** All of them. */
   rounds(): Promise<readonly RoundResult[]>;
   nodes(paid: ReadonlyMap<Hash, bigint>): Promise<readonly NodeResult[]>;
   hash(): string;
@@ -66,12 +68,12 @@ export function openChronicle(network: Network, known: readonly Known[]): Chroni
     if (lines.length > 2 * LINES_KEPT) lines.splice(0, LINES_KEPT);
   };
   const tallyOf = (name: string): Tally => must(tallies.get(name), `a node called ${name}`);
-  const rounds = (): Promise<readonly RoundResult[]> =>
-    Promise.all(Array.from({ length: roundsOf(spec) }, (_, round) => roundResult(network, heard, round)));
+  const round = (number: number): Promise<RoundResult> => roundResult(network, heard, number);
   return {
     lines,
     note,
-    rounds,
+    round,
+    rounds: () => Promise.all(Array.from({ length: roundsOf(spec) }, (_, number) => round(number))),
     hash: () => toHex(trace.digest()),
     onEvent(name, event) {
       note(`${name} ${event.kind} ${JSON.stringify(event.fields)}`);
@@ -181,7 +183,6 @@ function shortly(fields: LogEvent["fields"]): string {
 /** The code of a SkeinError, or the name of what was thrown otherwise. */
 function codeOf(thrown: unknown): string {
   if (thrown === undefined) return "";
-  if (!(thrown instanceof Error)) return typeof thrown;
-  const code: unknown = Reflect.get(thrown, "code");
-  return thrown.name === "SkeinError" && typeof code === "string" ? code : thrown.name;
+  if (thrown instanceof SkeinError) return thrown.code;
+  return thrown instanceof Error ? thrown.name : typeof thrown;
 }

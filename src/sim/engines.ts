@@ -32,25 +32,30 @@ export function workshop(): Workshop {
   };
   return {
     does,
-    engine: (engine) => ({
-      name: engine.name,
-      backend: engine.backend,
-      deterministic: engine.deterministic,
-      options: engine.options,
-      plan: engine.plan,
-      stepCount: () => engine.stepCount(),
-      setStepCount: (steps) => engine.setStepCount(steps),
-      read: (...args) => does(() => engine.read(...args)),
-      write: (...args) => does(() => engine.write(...args)),
-      gradients: (batch) => does(() => engine.gradients(batch)),
-      trainStep: (batch, options) => does(() => engine.trainStep(batch, options)),
-      losses: (batch) => does(() => engine.losses(batch)),
-      logits: (tokens) => does(() => engine.logits(tokens)),
-      close: () => does(() => engine.close()),
-    }),
+    engine: (engine) => engineThrough(engine, does),
     get waiting() {
       return waiting;
     },
     next: async () => void (await newest),
+  };
+}
+
+/** The same engine, of which everything that takes time goes through `does`. */
+export function engineThrough(engine: Engine, does: <T>(work: () => Promise<T>) => Promise<T>): Engine {
+  return {
+    name: engine.name,
+    backend: engine.backend,
+    deterministic: engine.deterministic,
+    options: engine.options,
+    plan: engine.plan,
+    stepCount: () => engine.stepCount(),
+    setStepCount: (steps) => engine.setStepCount(steps),
+    read: (...args) => does(() => engine.read(...args)),
+    write: (...args) => does(() => engine.write(...args)),
+    gradients: (batch) => does(() => engine.gradients(batch)),
+    trainStep: (batch, options) => does(() => engine.trainStep(batch, options)),
+    losses: (batch) => does(() => engine.losses(batch)),
+    logits: (tokens) => does(() => engine.logits(tokens)),
+    close: () => does(() => engine.close()),
   };
 }

@@ -67,16 +67,13 @@ export interface Life {
   touchDisk(op: string): Promise<void>;
 }
 
-/** A process that begins; `onDeath` is told when a call is its last. */
-export function openLife(node: string, book: Book, onDeath: () => void = () => undefined): Life {
+/** A process that begins. */
+export function openLife(node: string, book: Book): Life {
   const over = new AbortController();
   const died = new Promise<void>((resolve) => over.signal.addEventListener("abort", () => resolve(), { once: true }));
   const end = (): void => over.abort();
   const die = (): Promise<never> => {
-    if (!over.signal.aborted) {
-      end();
-      onDeath();
-    }
+    end();
     return silence();
   };
   const call = async (seam: Seam | undefined, op: string, work: () => unknown): Promise<unknown> => {
@@ -127,7 +124,7 @@ export function openLife(node: string, book: Book, onDeath: () => void = () => u
 }
 
 /** What nobody ever hears of; made anew each time, so that who waits for it can be forgotten. */
-function silence(): Promise<never> {
+export function silence(): Promise<never> {
   return new Promise(() => undefined);
 }
 

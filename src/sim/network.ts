@@ -121,6 +121,11 @@ export interface Network {
   during<T>(work: Promise<T>, onBlock?: (block: number) => void): Promise<T>;
 }
 
+/** Names of nodes of one kind: v1, v2, … */
+export function numbered(letter: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${letter}${i + 1}`);
+}
+
 /** The key of a name; `seed` is the network's. */
 export function keyOf(name: string, seed = ""): Signer {
   return signerOf(sha256(utf8(`skein simulated key ${seed} ${name}`)));

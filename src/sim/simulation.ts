@@ -24,7 +24,7 @@ import { CHECKERS } from "./check/all.ts";
 import type { Checker, LifeEnd, OpenChecker, Sight } from "./check/checker.ts";
 import { type Chronicle, openChronicle } from "./chronicle.ts";
 import { type Book, type Fates, type Life, openBook, openLife } from "./life.ts";
-import { type Network, type Start, simulatedNetwork } from "./network.ts";
+import { type Network, numbered, type Start, simulatedNetwork } from "./network.ts";
 import type { RoundResult, SimulationResult, Violation } from "./result.ts";
 import { type Witness, witnessOf } from "./scenario/witness.ts";
 import { type Streams, streamsOf } from "./streams.ts";
@@ -113,7 +113,7 @@ export async function simulate(options: SimulationOptions): Promise<Simulated> {
   const startMs = network.clock.now();
   const everybody = Promise.all(members.map((member) => live(cast, member)));
   try {
-    await network.during(everybody, (block) => heardBlock(cast, block));
+    await network.during(everybody, blockListener(cast));
   } catch (thrown) {
     if (!(thrown instanceof SkeinError) || thrown.code !== "interrupted") throw thrown;
     chronicle.note("some never come to an end");
@@ -133,13 +133,19 @@ export async function simulate(options: SimulationOptions): Promise<Simulated> {
   };
 }
 
-function heardBlock({ chronicle, witness, checkers, onRound, network }: Cast, block: number): void {
-  chronicle.onBlock(block);
-  witness.onBlock();
-  for (const checker of checkers) checker.onBlock?.(block);
-  const round = (block - network.record.startBlock) / roundBlocks(network.record) - 1;
-  if (onRound && Number.isInteger(round) && round >= 0)
-    void chronicle.rounds().then((all) => all[round] && onRound(all[round]));
+/** Tells everybody of blocks, and of each round once: blocks may be made anew. */
+function blockListener({ chronicle, witness, checkers, onRound, network }: Cast): (block: number) => void {
+  const { record, spec } = network;
+  let told = -1;
+  return (block) => {
+    chronicle.onBlock(block);
+    witness.onBlock();
+    for (const checker of checkers) checker.onBlock?.(block);
+    const round = (block - record.startBlock) / roundBlocks(record) - 1;
+    if (!onRound || !Number.isInteger(round) || round <= told || round >= roundsOf(spec)) return;
+    told = round;
+    void chronicle.round(round).then(onRound);
+  };
 }
 
 async function castOf(options: SimulationOptions, violations: Violation[]): Promise<Cast> {
@@ -209,9 +215,6 @@ async function castOf(options: SimulationOptions, violations: Violation[]): Prom
   };
   return { ...options, streams, network, world, members, ring, book, chronicle, checkers, witness: witnessOf(network) };
 }
-
-const numbered = (letter: string, count: number): string[] =>
-  Array.from({ length: count }, (_, i) => `${letter}${i + 1}`);
 
 /** Everybody: validators v1, v2, …, of whom the dishonest come last, honest trainers p1, p2, … and dishonest ones x1, x2, … */
 function membersOf(options: SimulationOptions, streams: Streams, runMs: number): readonly Member[] {

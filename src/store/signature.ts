@@ -22,7 +22,9 @@ const known = new Map<string, Uint8Array>();
 export function recoverAddress(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
   if (signature.length !== SIGNATURE_BYTES || digest.length !== 32) return undefined;
   const key = toHex(digest) + toHex(signature);
-  const address = known.get(key) ?? recovered(digest, signature);
+  const found = known.get(key);
+  if (found !== undefined) return found.slice();
+  const address = recovered(digest, signature);
   if (address === undefined) return undefined;
   const [oldest] = known.size < KNOWN_MAX ? [] : known.keys();
   if (oldest !== undefined) known.delete(oldest);

@@ -153,7 +153,7 @@ function shownNext({ shown }: Link, head: Head): Head {
 }
 
 /** A block as it is now, the newest unless given. */
-async function blockAt({ client }: Link, wanted?: number): Promise<Head> {
+export async function blockAt({ client }: Link, wanted?: number): Promise<Head> {
   const what = wanted === undefined ? "the newest block" : `block ${wanted}`;
   const asking = wanted === undefined ? client.getBlock() : client.getBlock({ blockNumber: BigInt(wanted) });
   const { number, hash, timestamp } = await asked(what, asking);

@@ -18,7 +18,7 @@ import type {
 import { HASHES_KEPT, NULL_HASH, type Phase, roundStart, uidsOf } from "../rounds.ts";
 import { EXTRAS_ABI, ROUND_BOOK_ABI, STAKING_ABI, SUBNETS_ABI } from "./abi.ts";
 import type { AddressBook } from "./deploy.ts";
-import { type At, asked, isCount, isHash, isU64, type Link, nonsense, shownBlock, shownState } from "./link.ts";
+import { type At, asked, blockAt, isCount, isU64, type Link, nonsense, shownBlock, shownState } from "./link.ts";
 
 /** How often answers of one block are asked for. */
 const TRIES_MAX = 4;
@@ -261,7 +261,5 @@ export async function blockHashOf(link: Link, block: number): Promise<Hash | und
   if (block < 0) return undefined;
   const head = Number(await shownBlock(link));
   if (block > head || block < head - HASHES_KEPT) return undefined;
-  const { number, hash } = await asked(`block ${block}`, link.client.getBlock({ blockNumber: BigInt(block) }));
-  if (!isHash(hash) || !isCount(number) || Number(number) !== block) throw nonsense(`block ${block}`);
-  return hash;
+  return (await blockAt(link, block)).hash;
 }

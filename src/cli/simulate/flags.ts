@@ -61,28 +61,41 @@ export function attackersOf(text: string): Attackers[] {
   });
 }
 
-/** Settings that can be swept, each with how its values are read. */
-const SWEPT: Readonly<Record<string, (text: string) => PlanChanges>> = {
-  peers: (text) => ({ peers: wholeNumber(1, 256)(text) }),
-  validators: (text) => ({ validators: wholeNumber(1, 64)(text) }),
-  link: (text) => ({ link: linkOf(text) }),
-  latency: (text) => ({ latency: realNumber(0, 1e6)(text) }),
-  speed: (text) => ({ speed: realNumber(0, 1e9, true)(text) }),
-  ratio: (text) => ({ ratio: realNumber(1, 1e6)(text) }),
-  delay: (text) => ({ delay: delayOf(text) }),
-  block: (text) => ({ block: realNumber(0, 3600, true)(text) }),
-  "inner-steps": (text) => ({ innerSteps: wholeNumber(1, 1e6)(text) }),
-};
-
-/** Names of settings that can be swept. */
-export const SWEPT_NAMES: readonly string[] = Object.keys(SWEPT);
-
 /** 0 or 1. */
 export function delayOf(text: string): 0 | 1 {
   if (text === "0") return 0;
   if (text === "1") return 1;
   throw new InvalidArgumentError("It must be 0 or 1.");
 }
+
+/** How the options are read that change a plan; what they may be stands here alone. */
+export const PLAN_OPTIONS: { readonly [K in keyof PlanChanges]-?: (text: string) => NonNullable<PlanChanges[K]> } = {
+  peers: wholeNumber(1, 256),
+  validators: wholeNumber(1, 64),
+  link: linkOf,
+  latency: realNumber(0, 1e6),
+  speed: realNumber(0, 1e9, true),
+  ratio: realNumber(1, 1e6),
+  delay: delayOf,
+  block: realNumber(0, 3600, true),
+  innerSteps: wholeNumber(1, 1e6),
+};
+
+/** The option of a setting, without its dashes: innerSteps → inner-steps. */
+export function optionName(setting: string): string {
+  return setting.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+}
+
+/** Settings that can be swept, by their options: what a value changes. */
+const SWEPT = new Map(
+  Object.entries(PLAN_OPTIONS).map(([setting, read]) => [
+    optionName(setting),
+    (text: string): PlanChanges => ({ [setting]: read(text) }),
+  ]),
+);
+
+/** Names of settings that can be swept. */
+export const SWEPT_NAMES: readonly string[] = [...SWEPT.keys()];
 
 /** One setting with several values. */
 export interface Sweep {
@@ -94,7 +107,7 @@ export interface Sweep {
 export function sweepOf(text: string): Sweep {
   const at = text.indexOf("=");
   const name = text.slice(0, at < 0 ? text.length : at).trim();
-  const read = SWEPT[name];
+  const read = SWEPT.get(name);
   if (read === undefined || at < 0) {
     throw new InvalidArgumentError(`It must be SETTING=VALUE,VALUE,… with a setting among ${SWEPT_NAMES.join(", ")}.`);
   }

@@ -10,6 +10,7 @@ import { RUN_UIDS_MAX } from "../../base/limits.ts";
 import { seededRandom } from "../../base/random.ts";
 import { encodeBody } from "../../codec/body.ts";
 import { compressor } from "../../codec/feedback.ts";
+import type { Engine } from "../../engine/engine.ts";
 import { openReference } from "../../engine/reference/reference.ts";
 import { paramLayout } from "../../engine/shape.ts";
 import { PAYLOAD_HEADER_BYTES, PAYLOAD_SIGNATURE_BYTES } from "../../round/payload.ts";
@@ -43,14 +44,28 @@ const SMALL_INNER = { steps: 4, batch: 4 } as const;
 /** Text for the small model: enough for 256 uids. */
 const SMALL_TOKENS = 2 ** 17;
 /** Uids of the smallest network. */
-const UIDS_MIN = 4;
+export const UIDS_MIN = 4;
 /** Share of the least latency by which a message may take longer. */
 const JITTER_SHARE = 0.5;
+
+/** Everybody in a network. */
+export function membersOf(
+  { peers, validators }: Pick<Plan, "peers" | "validators">,
+  attackers: readonly Attackers[],
+): number {
+  return peers + validators + attackers.reduce((sum, each) => sum + each.count, 0);
+}
+
+/** What opens an engine for the toy of a run. */
+export function engineFor(model: ModelName, spec: RunSpec): () => Promise<Engine> {
+  const options = { shape: spec.model, seqLen: spec.inner.seqLen, microBatch: spec.inner.batch };
+  return () => (model === "linear" ? openLinear(options) : openReference(options));
+}
 
 /** The toy's run: the plan's phases, exchange and judges, its own model and steps. */
 export function toySpec(plan: Plan, { seed, rounds, attackers, model }: Question): RunSpec {
   const { phases, outer, score, audit } = plan;
-  const members = plan.peers + plan.validators + attackers.reduce((sum, each) => sum + each.count, 0);
+  const members = membersOf(plan, attackers);
   if (members > RUN_UIDS_MAX) {
     throw new SkeinError("usage", `a network has at most ${RUN_UIDS_MAX} uids, not ${members}`, {
       remedy: "name fewer: --peers, --validators, --adversary",
@@ -88,8 +103,6 @@ export function toyPayloadBytes(spec: RunSpec): number {
 export function jobOf(plan: Plan, question: Question): SimulationOptions {
   const spec = toySpec(plan, question);
   const { line, peers, validators } = plan;
-  const linear = question.model === "linear";
-  const options = { shape: spec.model, seqLen: spec.inner.seqLen, microBatch: spec.inner.batch };
   const trainMs = (1000 * plan.computeS) / peerTokensOf(spec);
   const judgeMs = (1000 * plan.judgeS) / (FORWARD_SHARE * judgedTokens(spec, peers));
   const weather = {
@@ -104,8 +117,8 @@ export function jobOf(plan: Plan, question: Question): SimulationOptions {
   };
   return {
     ...{ seed: question.seed, spec, trainers: peers, validators, attackers: question.attackers, weather },
-    dataset: linear ? linearDataset() : smallDataset(1, SMALL_TOKENS),
-    openEngine: () => (linear ? openLinear(options) : openReference(options)),
+    dataset: question.model === "linear" ? linearDataset() : smallDataset(1, SMALL_TOKENS),
+    openEngine: engineFor(question.model, spec),
     blockSeconds: plan.blockS,
     msPerToken: (name) => (name.startsWith("v") ? judgeMs : trainMs),
     scale: plan.payloadBytes / toyPayloadBytes(spec),

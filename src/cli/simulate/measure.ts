@@ -3,7 +3,7 @@
  * the toy's tokens count as the planned ones that they stand for.
  */
 import { type LogEvent, numberIn } from "../../base/log/log.ts";
-import { peerTokensOf } from "../../run/rules.ts";
+import { blocksOf, peerTokensOf } from "../../run/rules.ts";
 import type { RunSpec } from "../../run/spec.ts";
 import type { NodeResult, SimulationResult } from "../../sim/result.ts";
 import { lawLoss } from "./law.ts";
@@ -72,6 +72,12 @@ interface Sent {
   committedMs?: number;
 }
 
+/** How long one payload of a node took from its commit until it was applied. */
+interface Wait {
+  readonly name: string;
+  readonly ms: number;
+}
+
 /** Hears of everything while a simulation runs, and measures it afterwards. */
 export interface Measure {
   onEvent(name: string, event: LogEvent): void;
@@ -82,7 +88,7 @@ export interface Measure {
 export function measureOf(plan: Plan, spec: RunSpec): Measure {
   const sent = new Map<string, Sent>(); // by round and name
   const moved = new Map<number, readonly number[]>();
-  const waits: { readonly key: string; readonly ms: number }[] = [];
+  const waits: Wait[] = [];
   const seen = { received: 0, judged: 0 };
   const factor = plan.roundTokens / peerTokensOf(spec);
   return {
@@ -102,7 +108,7 @@ export function measureOf(plan: Plan, spec: RunSpec): Measure {
       const uids = fields["uids"].map(Number);
       if (!moved.has(round)) moved.set(round, uids);
       if (known?.committedMs !== undefined && uids.includes(known.uid))
-        waits.push({ key, ms: timeMs - known.committedMs });
+        waits.push({ name, ms: timeMs - known.committedMs });
     },
     outcome: (result) =>
       outcomeOf({ plan, result, sent, moved, waits, judged: seen.judged / Math.max(1, seen.received) }),
@@ -116,14 +122,13 @@ interface Heard {
   readonly result: SimulationResult;
   readonly sent: ReadonlyMap<string, Sent>;
   readonly moved: ReadonlyMap<number, readonly number[]>;
-  readonly waits: readonly { readonly key: string; readonly ms: number }[];
+  readonly waits: readonly Wait[];
   readonly judged: number;
 }
 
 function outcomeOf(heard: Heard): Outcome {
   const { plan, result, waits } = heard;
-  const { phases, blockS } = plan;
-  const roundS = (phases.trainBlocks + phases.revealBlocks + phases.voteBlocks) * blockS;
+  const roundS = blocksOf({ timing: plan.phases }) * plan.blockS;
   const honest = new Set(result.nodes.filter(isHonestTrainer).map(({ name }) => name));
   const rounds = roundsOf(heard, [...honest], roundS);
   const usual = rounds.slice(usualFrom(rounds.length));
@@ -131,7 +136,7 @@ function outcomeOf(heard: Heard): Outcome {
   const tokens = rounds.at(-1)?.tokens ?? 0;
   const roundTokens = usual.length === 0 ? 0 : (tokens - before) / usual.length;
   const loss = (count: number): number | null => lawLoss(plan.params, count) ?? null;
-  const honestWaits = waits.filter(({ key }) => honest.has(key.split(" ")[1] ?? "")).map(({ ms }) => ms / 1000);
+  const honestWaits = waits.filter(({ name }) => honest.has(name)).map(({ ms }) => ms / 1000);
   return {
     ...{ rounds, roundS, roundTokens },
     nodes: nodesOf(heard, roundS),
@@ -158,11 +163,10 @@ function roundsOf({ plan, result, sent, moved }: Heard, honest: readonly string[
     const work = honest.map((name) => sent.get(keyOf(round, name)));
     const uids = moved.get(round) ?? [];
     for (const each of work) if (each && uids.includes(each.uid)) tokens += each.tokens;
-    const trainS = work.map((each) => (each?.committedMs === undefined ? 0 : each.trainMs / 1000));
     return {
       ...{ round, commits, applied, tokens, toyLoss: loss },
       lawLoss: lawLoss(plan.params, tokens) ?? null,
-      utilization: mean(trainS) / roundS,
+      utilization: mean(work.map(trainedS)) / roundS,
     };
   });
 }
@@ -175,7 +179,7 @@ function nodesOf({ result, sent }: Heard, roundS: number): NodeOutcome[] {
   const from = usualFrom(result.rounds.length);
   return result.nodes.map(({ name, role, attack, payloads, applied, paid, upBytes, downBytes, computeMs, aliveMs }) => {
     const own = result.rounds.slice(from).map(({ round }) => sent.get(keyOf(round, name)));
-    const trained = mean(own.map((each) => (each?.committedMs === undefined ? 0 : each.trainMs / 1000 / roundS)));
+    const trained = mean(own.map((each) => trainedS(each) / roundS));
     return {
       ...{ name, role, attack, payloads, applied },
       paidShare: all > 0 && role === "trainer" ? Number(paid) / all : 0,
@@ -187,8 +191,13 @@ function nodesOf({ result, sent }: Heard, roundS: number): NodeOutcome[] {
   });
 }
 
+/** Seconds of training behind a payload that was committed. */
+function trainedS(sent: Sent | undefined): number {
+  return sent?.committedMs === undefined ? 0 : sent.trainMs / 1000;
+}
+
 /** The mean; 0 of nothing. */
-export function mean(values: readonly number[]): number {
+function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 

@@ -2,26 +2,17 @@
  * A simulation as a page to keep or to send: one file without a script, which needs nothing from elsewhere. It looks as the page behind a join link does
  * (gateway/page.ts). Whatever others chose (names of plans and attacks) is escaped.
  */
-import { escaped } from "../../gateway/page.ts";
+import { BASE_STYLE, escaped, htmlPage } from "../../gateway/page.ts";
 import { barChart, lineChart } from "./charts.ts";
 import type { Outcome } from "./measure.ts";
 import type { Plan } from "./plan.ts";
 import { nodeRows, outcomeFacts, percent, planFacts, type Swept, sweepRows } from "./view.ts";
 
-const STYLE = `
-:root{color-scheme:light dark;--back:#fbfaf7;--ink:#1d1c1a;--soft:#6a665f;--line:#e2ded6;--card:#fff;--mark:#0b6e5b;--bad:#b3472e}
-@media(prefers-color-scheme:dark){:root{--back:#141513;--ink:#ecebe6;--soft:#a09c93;--line:#2e302c;--card:#1c1e1b;--mark:#5fd0b5;--bad:#ef8a6d}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--back);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
-main{max-width:52rem;margin:0 auto;padding:3rem 1.25rem}
-h1{font-size:2rem;line-height:1.2;margin:.25rem 0 1rem;overflow-wrap:anywhere}
-h2{font-size:1rem;margin:2.5rem 0 .5rem}
-p{margin:.5rem 0}
-.over{color:var(--mark);font-weight:600;letter-spacing:.04em}
-.soft{color:var(--soft)}
+const STYLE = `${BASE_STYLE}:root{--bad:#b3472e}
+@media(prefers-color-scheme:dark){:root{--bad:#ef8a6d}}
+main{max-width:52rem;padding:3rem 1.25rem}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:0}
-dt{color:var(--soft)}
-dd{margin:0;overflow-wrap:anywhere}
+dd{overflow-wrap:anywhere}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.85rem}
 th,td{padding:.35rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
@@ -34,7 +25,6 @@ polyline{fill:none;stroke-width:2}
 .s0{stroke:var(--mark)}.s1{stroke:var(--bad)}
 .k0{color:var(--mark)}.k1{color:var(--bad)}
 .good{fill:var(--mark)}.bad{fill:var(--bad)}
-pre{padding:.9rem 1rem;background:var(--card);border:1px solid var(--line);border-radius:.6rem;white-space:pre-wrap;overflow-wrap:anywhere;font:.85rem/1.5 ui-monospace,monospace}
 `;
 
 /** What a report tells. */
@@ -54,26 +44,13 @@ export function reportPage({ command, plan, outcome, sweep }: ReportParts): stri
     sweep === undefined
       ? outcomeBody(plan, outcome)
       : section(`By ${sweep.name}`, tableOf(sweepRows(sweep.name, sweep.swept)) + sweepChart(sweep.swept));
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>${escaped(title)} · simulated · Skein</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<p class="over">Simulated run</p>
+  const main = `<p class="over">Simulated run</p>
 <h1>${escaped(title)}</h1>
 <p>The protocol was really run, in virtual time; a toy stood in the model's place, and lines and machines took as long as the plan's would.</p>
 ${section(sweep === undefined ? "Plan" : "Plan, with the first value", list(planFacts(plan)))}
 ${body}
-${section("Again", `<pre>${escaped(command)}</pre>`)}
-</main>
-</body>
-</html>
-`;
+${section("Again", `<pre>${escaped(command)}</pre>`)}`;
+  return htmlPage({ title: `${title} · simulated · Skein`, style: STYLE, main });
 }
 
 function outcomeBody(plan: Plan, outcome: Outcome): string {

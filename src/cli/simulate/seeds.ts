@@ -3,15 +3,14 @@
  * what must hold all the same is checked. A seed that breaks a promise breaks it again, so all that has to be told of it is the command.
  */
 import { AssertionError } from "../../base/assert.ts";
-import { openReference } from "../../engine/reference/reference.ts";
+import type { Violation } from "../../sim/result.ts";
 import type { Simulated, SimulationOptions } from "../../sim/simulation.ts";
-import { openLinear } from "../../sim/world/linear.ts";
 import { linearDataset, linearSpec, smallDataset, smallSpec } from "../../sim/world/toys.ts";
 import type { Terminal } from "../shared/terminal.ts";
 import { bar, count, duration } from "../shared/terminal.ts";
 import { codeVersion } from "../shared/version.ts";
 import type { Attackers, SeedRange } from "./flags.ts";
-import type { ModelName } from "./job.ts";
+import { engineFor, type ModelName, membersOf, UIDS_MIN } from "./job.ts";
 
 /** A network to break. */
 export interface Trial {
@@ -37,14 +36,12 @@ const LINES_SHOWN = 60;
 /** The simulation of a trial's seed. */
 export function trialOf(trial: Trial, seed: number): SimulationOptions {
   const { peers, validators, rounds, attackers, model } = trial;
-  const members = peers + validators + attackers.reduce((sum, each) => sum + each.count, 0);
   const dataset = model === "linear" ? linearDataset() : smallDataset();
-  const run = { rounds, uids: Math.max(4, members), seed: String(seed), dataset };
+  const run = { rounds, uids: Math.max(UIDS_MIN, membersOf(trial, attackers)), seed: String(seed), dataset };
   const spec = model === "linear" ? linearSpec(run) : smallSpec(run);
-  const options = { shape: spec.model, seqLen: spec.inner.seqLen, microBatch: spec.inner.batch };
   return {
     ...{ seed: String(seed), spec, dataset, trainers: peers, validators, attackers, weather: "drawn" },
-    openEngine: () => (model === "linear" ? openLinear(options) : openReference(options)),
+    openEngine: engineFor(model, spec),
     blockSeconds: BLOCK_SECONDS,
     msPerToken: (name) => MS_PER_TOKEN[name.startsWith("v") ? "validator" : "trainer"],
   };
@@ -114,13 +111,16 @@ export async function trySeeds(trying: Trying): Promise<Tried> {
 
 async function trySeed({ trial, twice, run }: Trying, seed: number): Promise<SeedEnd> {
   const result = await run(trialOf(trial, seed));
-  const broken = result.violations.map(
-    ({ invariant, atMs, what }) => `${invariant}, at ${(atMs / 1000).toFixed(1)} s: ${what}`,
-  );
+  const broken = result.violations.map(violationText);
   if (!twice) return { seed, result, broken };
   const { traceHash } = await run(trialOf(trial, seed));
   const differs = `determinism: the second run went otherwise (${result.traceHash.slice(0, 12)}, ${traceHash.slice(0, 12)})`;
   return { seed, result, broken: traceHash === result.traceHash ? broken : [...broken, differs] };
+}
+
+/** A broken promise in words. */
+export function violationText({ invariant, atMs, what }: Violation): string {
+  return `${invariant}, at ${(atMs / 1000).toFixed(1)} s: ${what}`;
 }
 
 function fieldsOf({ seed, result, broken }: SeedEnd): Parameters<Terminal["event"]>[1] {

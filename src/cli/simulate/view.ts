@@ -93,11 +93,6 @@ function lawFacts(plan: Plan, { rounds, lossNow, lossAtEnd }: Outcome): [string,
   ];
 }
 
-/** Facts as lines. */
-export function factLines(facts: readonly (readonly [string, string])[]): string[] {
-  return table(facts);
-}
-
 const HEAD = ["node", "payloads", "applied", "trains", "pay", "of an honest peer's", "up a round", "down a round"];
 
 /** One row of a node's numbers. */
@@ -151,9 +146,9 @@ function meanOf(members: readonly NodeOutcome[]): Omit<NodeOutcome, "name" | "ro
 /** Everything about one plan. */
 export function outcomeLines(plan: Plan, outcome: Outcome): string[] {
   return [
-    ...factLines(planFacts(plan)),
+    ...table(planFacts(plan)),
     "",
-    ...factLines(outcomeFacts(plan, outcome)),
+    ...table(outcomeFacts(plan, outcome)),
     "",
     ...table(nodeRows(outcome.nodes), [1, 2, 3, 4, 5, 6, 7]),
   ];

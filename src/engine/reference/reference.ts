@@ -6,15 +6,12 @@
  * arithmetic are float64. Only + − × ÷, √ and base/exactmath are used, in a fixed order, so it computes the same bits
  * everywhere. It works on one sequence at a time, whatever `microBatch` says, and on one thread, whatever `threads` says.
  */
-import { checkBatch, checkOptions, checkPrompt, checkRange, checkStep, checkStepCount } from "../batch.ts";
-import type { Batch, Engine, EngineOptions, MemoryPlan, StepOptions, StepResult, VectorName } from "../engine.ts";
+import { checkOptions } from "../batch.ts";
+import type { Batch, Engine, EngineOptions, MemoryPlan } from "../engine.ts";
+import { plainEngine, zeroVectors } from "../plain.ts";
 import { ropeTable } from "../rope.ts";
-import { paramCount, paramLayout } from "../shape.ts";
-import { turnstile } from "../turnstile.ts";
-import { adamwStep, clipScale, globalNorm } from "./adamw.ts";
+import { paramCount } from "../shape.ts";
 import { lastLogits, type Model, modelBackward, modelLosses, tensorViews } from "./model.ts";
-
-type Vectors = Readonly<Record<VectorName, Float32Array>>;
 
 /** Opens a reference engine: all params, moments and the step count are zero. Throws SkeinError("config") for bad options. */
 export function openReference(options: EngineOptions): Promise<Engine> {
@@ -22,67 +19,19 @@ export function openReference(options: EngineOptions): Promise<Engine> {
 }
 
 function buildReference(options: Required<EngineOptions>): Engine {
-  const { shape } = options;
-  const size = paramCount(shape);
-  const vector = (): Float32Array => new Float32Array(size);
-  const vectors: Vectors = { params: vector(), grads: vector(), m: vector(), v: vector() };
-  const rope = ropeTable(shape.headDim, options.seqLen, shape.ropeTheta);
+  const { shape, seqLen, recompute } = options;
+  const vectors = zeroVectors(paramCount(shape));
+  const rope = ropeTable(shape.headDim, seqLen, shape.ropeTheta);
   const model: Model = { shape, params: tensorViews(shape, vectors.params), rope };
-  const { inTurn, close } = turnstile();
-  let steps = 0;
-
-  const trainStep = (batch: Batch, given: StepOptions): StepResult => {
-    checkBatch(batch, options);
-    const step = checkStep(given);
-    const loss = gradientsOf(model, batch, vectors.grads, options.recompute);
-    const gradNorm = globalNorm(vectors.grads);
-    const applied = Number.isFinite(loss) && Number.isFinite(gradNorm);
-    if (applied) {
-      steps += 1;
-      update(model, vectors, clipScale(gradNorm, step.clipNorm), steps, step);
-    }
-    return { loss, gradNorm, applied };
-  };
-
-  return {
+  return plainEngine(options, {
     name: "reference",
-    backend: "typescript float64",
-    deterministic: true,
-    options,
     plan: referencePlan(options),
-    read: (name, offset = 0, length = size - offset) =>
-      inTurn(() => {
-        checkRange(offset, length, size);
-        return vectors[name].slice(offset, offset + length);
-      }),
-    write: (name, values, offset = 0) =>
-      inTurn(() => {
-        checkRange(offset, values.length, size);
-        vectors[name].set(values, offset);
-      }),
-    stepCount: () => steps,
-    setStepCount: (count) => {
-      checkStepCount(count);
-      steps = count;
-    },
-    gradients: (batch) =>
-      inTurn(() => {
-        checkBatch(batch, options);
-        return { loss: gradientsOf(model, batch, vectors.grads, options.recompute) };
-      }),
-    trainStep: (batch, step) => inTurn(() => trainStep(batch, step)),
+    vectors,
+    gradients: (batch) => gradientsOf(model, batch, vectors.grads, recompute),
     losses: (batch) =>
-      inTurn(() => {
-        checkBatch(batch, options);
-        return Float64Array.from({ length: batch.rows }, (_, row) => mean(modelLosses(model, ...rowOf(batch, row))));
-      }),
-    logits: (tokens) =>
-      inTurn(() => {
-        checkPrompt(tokens, options);
-        return Float32Array.from(lastLogits(model, tokens));
-      }),
-    close,
-  };
+      Float64Array.from({ length: batch.rows }, (_, row) => mean(modelLosses(model, ...rowOf(batch, row)))),
+    logits: (tokens) => Float32Array.from(lastLogits(model, tokens)),
+  });
 }
 
 /** Inputs and targets [length] of one row of a batch. */
@@ -103,16 +52,6 @@ function gradientsOf(model: Model, batch: Batch, grads: Float32Array, recompute:
   }
   grads.set(sums);
   return total * scale;
-}
-
-/** AdamW over all tensors; those of one dim, the norm gains, are not decayed. */
-function update(model: Model, vectors: Vectors, scale: number, step: number, options: Required<StepOptions>): void {
-  for (const { dims, offset, length } of paramLayout(model.shape)) {
-    const part = (name: VectorName): Float32Array => vectors[name].subarray(offset, offset + length);
-    const state = { params: part("params"), m: part("m"), v: part("v") };
-    const weightDecay = dims.length > 1 ? options.weightDecay : 0;
-    adamwStep(state, part("grads"), scale, step, { ...options, weightDecay });
-  }
 }
 
 function mean(values: Float64Array): number {

@@ -61,7 +61,7 @@ export function validatorBound(spec: RunSpec, payloads: number): Size {
 }
 
 /** Rounds whose payloads a validator keeps (validator/collect.ts). */
-export function roundsKept({ checkpointEvery }: RunSpec): number {
+function roundsKept({ checkpointEvery }: RunSpec): number {
   return 2 * checkpointEvery + 4;
 }
 

@@ -9,7 +9,7 @@
 import { messageOf, SkeinError } from "../../base/errors.ts";
 import { phaseAt, roundStart } from "../../chain/rounds.ts";
 import { roundsOf } from "../../run/rules.ts";
-import type { Checker, LifeEnd, OpenChecker, Sight } from "./checker.ts";
+import type { Checker, LifeEnd, Sight } from "./checker.ts";
 import { chainState, honestOf, runAgain } from "./seen.ts";
 
 /** Milliseconds for which a trouble that began in bad weather may take to be noticed: a request's six attempts and their silences. */
@@ -43,38 +43,33 @@ function placeOf(thrown: unknown): string {
   return line === undefined || thrown instanceof SkeinError ? "" : ` (${line})`;
 }
 
-/** After healing everything goes on, within `roundsAfter` rounds. */
-export function livenessWithin(roundsAfter: number): OpenChecker {
-  return (sight, violated) => {
-    const { record, spec } = sight.network;
-    const lives = new Map<string, LifeEnd>();
-    let healed = Number.POSITIVE_INFINITY;
-    return {
-      name: "liveness",
-      onBlock(block) {
-        if (sight.now() < sight.weather.healMs) healed = Number.POSITIVE_INFINITY;
-        else if (!Number.isFinite(healed)) healed = phaseAt(record, block)?.round ?? -1;
-      },
-      onLifeEnd(end) {
-        lives.set(end.node, end);
-      },
-      async onEnd() {
-        const { block } = chainState(sight).blocks.head;
-        const { applied } = await runAgain(sight);
-        for (let round = healed + 1 + roundsAfter; round < roundsOf(spec); round++) {
-          const isOver = roundStart(record, round + 1) <= block;
-          if (isOver && applied[round]?.length === 0)
-            // where the run cannot be done again, finality says so
-            violated(`round ${round} moved nothing, the weather healed in round ${healed}`);
-        }
-        for (const node of honestOf(sight)) {
-          const how = lives.get(node)?.how;
-          if (how !== "over") violated(`${node} never came to an end${how === undefined ? "" : `: last ${how}`}`);
-        }
-      },
-    };
+/** After healing everything goes on. */
+export function liveness(sight: Sight, violated: (what: string) => void): Checker {
+  const { record, spec } = sight.network;
+  const lives = new Map<string, LifeEnd>();
+  let healed = Number.POSITIVE_INFINITY;
+  return {
+    name: "liveness",
+    onBlock(block) {
+      if (sight.now() < sight.weather.healMs) healed = Number.POSITIVE_INFINITY;
+      else if (!Number.isFinite(healed)) healed = phaseAt(record, block)?.round ?? -1;
+    },
+    onLifeEnd(end) {
+      lives.set(end.node, end);
+    },
+    async onEnd() {
+      const { block } = chainState(sight).blocks.head;
+      const { applied } = await runAgain(sight);
+      for (let round = healed + 1 + ROUNDS_AFTER; round < roundsOf(spec); round++) {
+        const isOver = roundStart(record, round + 1) <= block;
+        if (isOver && applied[round]?.length === 0)
+          // where the run cannot be done again, finality says so
+          violated(`round ${round} moved nothing, the weather healed in round ${healed}`);
+      }
+      for (const node of honestOf(sight)) {
+        const how = lives.get(node)?.how;
+        if (how !== "over") violated(`${node} never came to an end${how === undefined ? "" : `: last ${how}`}`);
+      }
+    },
   };
 }
-
-/** After healing everything goes on. */
-export const liveness: OpenChecker = livenessWithin(ROUNDS_AFTER);

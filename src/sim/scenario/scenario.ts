@@ -19,7 +19,7 @@ import type { Report } from "../../score/report.ts";
 import { memoryStore } from "../../store/memory.ts";
 import type { Store } from "../../store/store.ts";
 import type { Adversary, Ring, Trouble } from "../adversary/adversary.ts";
-import { keyOf, type Network, type Start, simulatedNetwork } from "../network.ts";
+import { keyOf, type Network, numbered, type Start, simulatedNetwork } from "../network.ts";
 import { type Harm, harmOf } from "./harm.ts";
 import { type Held, membersOf, type Outcome, validatorsOf } from "./outcome.ts";
 import { type Witness, witnessOf } from "./witness.ts";
@@ -63,8 +63,6 @@ interface Cast extends ScenarioOptions {
   readonly curve: number[];
 }
 
-const names = (letter: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${letter}${i + 1}`);
-
 /**
  * A spec for scenarios: a model of 122,000 params at 512 tokens, and rounds of few blocks. The learning rate is half of what learns fastest.
  * Even so the final loss of clean runs differs by 2.3 % (one standard deviation) from chain to chain, which is why harm is measured in pairs (harm.ts).
@@ -103,9 +101,9 @@ export function scenarioSpec(
 export async function runScenario(options: ScenarioOptions): Promise<Outcome> {
   const cast = await castOf(options);
   const { network, witness, trouble, ring, adversary, curve } = cast;
-  const honest = names("p", options.honest).map((name, i) => trainHonest(cast, name, i));
-  const dishonest = names("x", options.dishonest).map((name) => trainDishonest(cast, name));
-  const validating = names("v", options.validators).map((name, i) => validate(cast, name, i));
+  const honest = numbered("p", options.honest).map((name, i) => trainHonest(cast, name, i));
+  const dishonest = numbered("x", options.dishonest).map((name) => trainDishonest(cast, name));
+  const validating = numbered("v", options.validators).map((name, i) => validate(cast, name, i));
   const everybody = Promise.all([Promise.all(validating), Promise.all(honest), Promise.all(dishonest)]);
   const [validated, trained] = await network.during(everybody, (block) => {
     witness.onBlock();
@@ -133,15 +131,15 @@ async function castOf(options: ScenarioOptions): Promise<Cast> {
   const curve: number[] = [];
   const network = await simulatedNetwork({
     ...{ spec, seed, dataset: options.dataset, openEngine: options.openEngine },
-    validators: names("v", options.validators),
+    validators: numbered("v", options.validators),
     onEvent: (name, event) => noteLoss(name, event, curve, options),
     ...(options.means && { means: options.means }),
     ...(options.turn && { turn: options.turn }),
   });
-  const honest = names("p", options.honest);
-  const folders = new Map([...honest, ...names("v", options.validators)].map((name) => [name, memoryStore()]));
+  const honest = numbered("p", options.honest);
+  const folders = new Map([...honest, ...numbered("v", options.validators)].map((name) => [name, memoryStore()]));
   const lives = livesOf(options);
-  const members = names("x", dishonest).flatMap((name) =>
+  const members = numbered("x", dishonest).flatMap((name) =>
     lives.map((life) => keyOf(lifeName(name, life), seed).account),
   );
   const leaks = adversary?.leak ? honest.map((name) => must(folders.get(name), "a folder")) : [];
@@ -150,8 +148,8 @@ async function castOf(options: ScenarioOptions): Promise<Cast> {
   const scene = {
     network,
     honest,
-    dishonest: names("x", dishonest),
-    validators: names("v", options.validators),
+    dishonest: numbered("x", dishonest),
+    validators: numbered("v", options.validators),
     rounds,
   };
   const trouble = adversary?.world?.(scene, ring) ?? {};
@@ -240,7 +238,7 @@ function heldIn(cast: Cast, ends: readonly End[]): readonly Held[] {
       const name = `p${i + 1}`;
       return { name, honest: true, stayed: !stopped, batch: batchOf(cast, i), accounts: [account(name)] };
     }),
-    ...names("x", cast.dishonest).map((name) => ({
+    ...numbered("x", cast.dishonest).map((name) => ({
       ...{ name, stayed: true, batch: cast.spec.inner.batch },
       honest: cast.adversary === undefined,
       accounts: lives.map((life) => account(lifeName(name, life))),

@@ -17,7 +17,7 @@ import type { Twin } from "../../chain/twin/twin.ts";
 import { happens, type Streams } from "../streams.ts";
 import type { Timeline } from "../timeline.ts";
 import { type Ask, deskFor, PATIENCE, type Patience, type Pool, unlessStopped } from "./transactions.ts";
-import type { Weather } from "./weather.ts";
+import { faultCount, type Weather } from "./weather.ts";
 
 export type { Ask } from "./transactions.ts";
 
@@ -60,10 +60,7 @@ export interface ChainWorld {
 export function chainWorld(options: ChainWorldOptions): ChainWorld {
   const { twin, weather, streams, clock, blockMs, onBlock = () => undefined } = options;
   const { startMs = clock.now() } = options;
-  const faults: Record<string, number> = {};
-  const fault = (name: string): void => {
-    faults[name] = (faults[name] ?? 0) + 1;
-  };
+  const { faults, fault } = faultCount();
   const isHealed = (): boolean => clock.now() - startMs >= weather.healMs;
   const heads = signalling();
   if (weather.chain.reorg > 0) twin.allowReorgs(weather.chain.reorgDepth);

@@ -5,6 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { turnstile } from "../../engine/turnstile.ts";
+import { engineThrough } from "../engines.ts";
 
 /** What an engine worked for: gradients (of steps and trials), or losses alone (of judging and measuring). */
 export type ComputeKind = "train" | "losses";
@@ -37,15 +38,7 @@ export function timedEngine(engine: Engine, { clock, msPerToken, slowness = 1, o
       return result;
     });
   return {
-    name: engine.name,
-    backend: engine.backend,
-    deterministic: engine.deterministic,
-    options: engine.options,
-    plan: engine.plan,
-    stepCount: () => engine.stepCount(),
-    setStepCount: (steps) => engine.setStepCount(steps),
-    read: (...args) => inTurn(() => engine.read(...args)),
-    write: (...args) => inTurn(() => engine.write(...args)),
+    ...engineThrough(engine, inTurn),
     gradients: (batch) => during("train", batch.rows * batch.length, () => engine.gradients(batch)),
     trainStep: (batch, options) => during("train", batch.rows * batch.length, () => engine.trainStep(batch, options)),
     losses: (batch) => during("losses", batch.rows * batch.length, () => engine.losses(batch)),

@@ -12,6 +12,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { Disk, DiskEntry, DiskStat, NewFile, Paths } from "../../store/folder/disk.ts";
 import type { ByteRange } from "../../store/store.ts";
+import { silence } from "../life.ts";
 import {
   append,
   bytesOf,
@@ -310,9 +311,4 @@ export function simulatedDisk({ random, clock, latencyMs = 0 }: SimulatedDiskOpt
     },
     files: () => [...filesBelow(root)].sort(),
   };
-}
-
-/** What nobody ever hears of. */
-function silence(): Promise<never> {
-  return new Promise(() => undefined);
 }

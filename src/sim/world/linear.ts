@@ -15,19 +15,10 @@
  * not token by token; neither `microBatch` nor `threads` nor `recompute` changes anything, memory included. Vectors are float32; all arithmetic is
  * float64, + − × ÷ and √ in a fixed order, so it computes the same bits everywhere.
  */
-import { checkBatch, checkOptions, checkPrompt, checkRange, checkStep, checkStepCount } from "../../engine/batch.ts";
-import type {
-  Batch,
-  Engine,
-  EngineOptions,
-  MemoryPlan,
-  StepOptions,
-  StepResult,
-  VectorName,
-} from "../../engine/engine.ts";
-import { adamwStep, clipScale, globalNorm } from "../../engine/reference/adamw.ts";
-import { type ParamEntry, paramCount, paramLayout } from "../../engine/shape.ts";
-import { turnstile } from "../../engine/turnstile.ts";
+import { checkOptions } from "../../engine/batch.ts";
+import type { Batch, Engine, EngineOptions, MemoryPlan } from "../../engine/engine.ts";
+import { plainEngine, type Vectors, zeroVectors } from "../../engine/plain.ts";
+import { paramCount } from "../../engine/shape.ts";
 
 /** Coordinates K that a row of tokens has. */
 const COORDINATES = 16;
@@ -40,8 +31,7 @@ const GOLDEN = 0.618;
 /** A problem of one size, and the vectors of one engine. */
 interface Linear {
   readonly options: Required<EngineOptions>;
-  readonly layout: readonly ParamEntry[];
-  readonly vectors: Readonly<Record<VectorName, Float32Array>>;
+  readonly vectors: Vectors;
   /** θ* [n]. */
   readonly target: Float64Array;
   /** By what a rank is multiplied, modulo n, to give its place. */
@@ -55,11 +45,9 @@ export function openLinear(options: EngineOptions): Promise<Engine> {
 
 function linearOf(options: Required<EngineOptions>): Linear {
   const size = paramCount(options.shape);
-  const vector = (): Float32Array => new Float32Array(size);
   return {
     options,
-    layout: paramLayout(options.shape),
-    vectors: { params: vector(), grads: vector(), m: vector(), v: vector() },
+    vectors: zeroVectors(size),
     target: Float64Array.from({ length: size }, (_, i) => mixed(0x7a26e7, i) / 2 ** 31 - 1),
     stride: strideFor(size),
   };
@@ -67,64 +55,17 @@ function linearOf(options: Required<EngineOptions>): Linear {
 
 function linearEngine(linear: Linear): Engine {
   const { options, vectors } = linear;
-  const size = vectors.params.length;
-  const { inTurn, close } = turnstile();
-  let steps = 0;
-  const trainStep = (batch: Batch, given: StepOptions): StepResult => {
-    checkBatch(batch, options);
-    const step = checkStep(given);
-    const loss = gradientsOf(linear, batch);
-    const gradNorm = globalNorm(vectors.grads);
-    const applied = Number.isFinite(loss) && Number.isFinite(gradNorm);
-    if (applied) {
-      steps += 1;
-      update(linear, clipScale(gradNorm, step.clipNorm), steps, step);
-    }
-    return { loss, gradNorm, applied };
-  };
-  return {
+  return plainEngine(options, {
     name: "linear",
-    backend: "typescript float64",
-    deterministic: true,
-    options,
-    plan: planOf(size),
-    read: (name, offset = 0, length = size - offset) =>
-      inTurn(() => {
-        checkRange(offset, length, size);
-        return vectors[name].slice(offset, offset + length);
-      }),
-    write: (name, values, offset = 0) =>
-      inTurn(() => {
-        checkRange(offset, values.length, size);
-        vectors[name].set(values, offset);
-      }),
-    stepCount: () => steps,
-    setStepCount: (count) => {
-      checkStepCount(count);
-      steps = count;
+    plan: planOf(vectors.params.length),
+    vectors,
+    gradients: (batch) => gradientsOf(linear, batch),
+    losses(batch) {
+      const flaw = flawOf(vectors.params);
+      return Float64Array.from({ length: batch.rows }, (_, row) => flaw + lossOf(errorOf(linear, inputOf(batch, row))));
     },
-    gradients: (batch) =>
-      inTurn(() => {
-        checkBatch(batch, options);
-        return { loss: gradientsOf(linear, batch) };
-      }),
-    trainStep: (batch, step) => inTurn(() => trainStep(batch, step)),
-    losses: (batch) =>
-      inTurn(() => {
-        checkBatch(batch, options);
-        const flaw = flawOf(vectors.params);
-        return Float64Array.from(
-          { length: batch.rows },
-          (_, row) => flaw + lossOf(errorOf(linear, inputOf(batch, row))),
-        );
-      }),
-    logits: (tokens) =>
-      inTurn(() => {
-        checkPrompt(tokens, options);
-        return logitsAfter(linear, tokens);
-      }),
-    close,
-  };
+    logits: (tokens) => logitsAfter(linear, tokens),
+  });
 }
 
 /** A number in [0, 2³²) that depends on every bit of both (MurmurHash3's 32-bit finalizer, Appleby 2011). */
@@ -199,16 +140,6 @@ function gradientsOf(linear: Linear, batch: Batch): number {
   grads.fill(0);
   for (const [place, sum] of sums) grads[place] = sum;
   return total / batch.rows;
-}
-
-/** AdamW over all tensors; those of one dim are not decayed. */
-function update({ layout, vectors }: Linear, scale: number, step: number, options: Required<StepOptions>): void {
-  for (const { dims, offset, length } of layout) {
-    const part = (name: VectorName): Float32Array => vectors[name].subarray(offset, offset + length);
-    const weightDecay = dims.length > 1 ? options.weightDecay : 0;
-    const state = { params: part("params"), m: part("m"), v: part("v") };
-    adamwStep(state, part("grads"), scale, step, { ...options, weightDecay });
-  }
 }
 
 /** Of each token that might come next: minus the loss of the row that it would end. So likelier is what costs less. */

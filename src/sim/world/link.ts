@@ -14,7 +14,7 @@ import { PATIENCE as STORE_PATIENCE, uploadMs } from "../../store/transfer.ts";
 import { happens, type Streams } from "../streams.ts";
 import type { Timeline } from "../timeline.ts";
 import { bandwidth } from "./bandwidth.ts";
-import type { Weather } from "./weather.ts";
+import { type FaultCount, faultCount, type Weather } from "./weather.ts";
 
 /** Whom a line leads to. A mirror is another node's folder: it is cut off only where everything is. */
 export type Far = "store" | "chain" | "mirror";
@@ -117,13 +117,11 @@ export class Passing extends Error {
   override readonly name = "Passing";
 }
 
-interface Wire extends Required<LineOptions> {
+interface Wire extends Required<LineOptions>, FaultCount {
   readonly up: ReturnType<typeof bandwidth>;
   readonly down: ReturnType<typeof bandwidth>;
   readonly patienceWith: (far: Far) => LinePatience;
   readonly count: { upBytes: number; downBytes: number; waiting: number };
-  readonly fault: (name: string) => void;
-  readonly faults: Record<string, number>;
   /** A stream of this line's own. */
   readonly drawn: (what: "way" | "loss" | "duplicate" | "pause") => Random;
 }
@@ -171,16 +169,13 @@ export function openLine(options: LineOptions): Line {
 
 function wireOf(options: LineOptions): Wire {
   const { name, weather, streams, clock, startMs = 0, scale = 1, patience = {} } = options;
-  const faults: Record<string, number> = {};
   return {
-    ...{ name, weather, streams, clock, startMs, scale, patience, faults },
+    ...{ name, weather, streams, clock, startMs, scale, patience },
+    ...faultCount(),
     up: bandwidth(weather.line.upBps, clock),
     down: bandwidth(weather.line.downBps, clock),
     patienceWith: (far) => ({ ...LINE_PATIENCE[far], ...patience[far] }),
     count: { upBytes: 0, downBytes: 0, waiting: 0 },
-    fault: (kind) => {
-      faults[kind] = (faults[kind] ?? 0) + 1;
-    },
     drawn: (what) => streams(`line/${name}/${what}`),
   };
 }
@@ -326,8 +321,8 @@ async function settled<T>(
   }
 }
 
-/** What `work` gives, unless the signal comes first. */
-async function unlessInterrupted<T>(work: Promise<T>, far: Far, signal: AbortSignal | undefined): Promise<T> {
+/** What `work` gives, unless the signal comes first. Throws SkeinError("interrupted") then. */
+export async function unlessInterrupted<T>(work: Promise<T>, far: Far, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   let stop = (): void => undefined;
   const stopping = new Promise<never>((_, reject) => {

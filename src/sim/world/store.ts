@@ -15,7 +15,7 @@ import type { Store } from "../../store/store.ts";
 import { happens, type Streams } from "../streams.ts";
 import type { Timeline } from "../timeline.ts";
 import { type Far, type Line, Passing } from "./link.ts";
-import type { Weather } from "./weather.ts";
+import { faultCount, type Weather } from "./weather.ts";
 
 /** What a shared store is made of. */
 export interface StoreWorldOptions {
@@ -50,10 +50,7 @@ interface Earlier {
 /** Opens the shared store of a network. */
 export function storeWorld(options: StoreWorldOptions): StoreWorld {
   const { store, weather, streams, clock, startMs = 0 } = options;
-  const faults: Record<string, number> = {};
-  const fault = (name: string): void => {
-    faults[name] = (faults[name] ?? 0) + 1;
-  };
+  const { faults, fault } = faultCount();
   const past = pastOf(clock, weather.store.stale > 0 ? weather.store.staleMs : 0);
   const direct = remembering(store, past);
   const draws = (what: string, p: number): boolean =>

@@ -11,6 +11,7 @@ import type { Receipt } from "../../chain/chain.ts";
 import { refusalName } from "../../chain/errors.ts";
 import type { Fortune, Included, Submit, Transaction } from "../../chain/twin/blocks.ts";
 import type { Timeline } from "../timeline.ts";
+import { unlessInterrupted } from "./link.ts";
 
 /**
  * A question over a node's line: `work` is done at the far end, once for each time that the question arrives. Rejects with its refusal, with
@@ -212,18 +213,7 @@ function givenUp({ transaction }: Attempt, { giveUpMs }: Patience): SkeinError {
 }
 
 /** What `work` says, unless a signal comes first. Throws SkeinError("interrupted"). */
-export async function unlessStopped<T>(work: Promise<T>, ...signals: (AbortSignal | undefined)[]): Promise<T> {
+export function unlessStopped<T>(work: Promise<T>, ...signals: (AbortSignal | undefined)[]): Promise<T> {
   const stopped = AbortSignal.any(signals.filter((signal) => signal !== undefined)); // one of its own: a signal warns of more than ten listeners
-  work.catch(() => undefined);
-  let stop = (): void => undefined;
-  const stopping = new Promise<never>((_, reject) => {
-    stop = () => reject(new SkeinError("interrupted", "stopped waiting for the chain"));
-  });
-  if (stopped.aborted) stop();
-  stopped.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([stopping, work]);
-  } finally {
-    stopped.removeEventListener("abort", stop);
-  }
+  return unlessInterrupted(work, "chain", stopped);
 }

@@ -88,6 +88,25 @@ export const CALM: Weather = {
   healMs: 0,
 };
 
+/** Counts what goes wrong. */
+export interface FaultCount {
+  /** Times that each fault was put in, by its name. */
+  readonly faults: Readonly<Record<string, number>>;
+  /** One more of that name. */
+  fault(name: string): void;
+}
+
+/** No faults so far. */
+export function faultCount(): FaultCount {
+  const faults: Record<string, number> = {};
+  return {
+    faults,
+    fault(name) {
+      faults[name] = (faults[name] ?? 0) + 1;
+    },
+  };
+}
+
 /** Whom and how long a weather is for. */
 export interface WeatherPlan {
   readonly random: Random;

@@ -13,7 +13,7 @@ import { chainWorld, nodeChain } from "./chain.ts";
 import { type SimulatedDisk, simulatedDisk } from "./disk.ts";
 import { type Line, openLine } from "./link.ts";
 import { forwardNews, linkedStore, storeWorld } from "./store.ts";
-import type { Weather } from "./weather.ts";
+import { faultCount, type Weather } from "./weather.ts";
 
 /** Milliseconds that a node stays away whose process ended by itself: whoever runs it starts it again. */
 const RESTART_MS = 5000;
@@ -68,10 +68,7 @@ export function openWorld(options: WorldOptions): World {
   const chain = chainWorld({ twin, weather, streams, clock, blockMs: blockSeconds * 1000, startMs, onBlock });
   const store = storeWorld({ store: forwardNews(shared), weather, streams, clock, startMs });
   const places = new Map(names.map((name) => [name, placeOf(options, name, startMs)] as const));
-  const own: Record<string, number> = {};
-  const fault = (name: string): void => {
-    own[name] = (own[name] ?? 0) + 1;
-  };
+  const { faults, fault } = faultCount();
   const at = (name: string): Place => must(places.get(name), `a node called ${name}`);
   const isHealed = (): boolean => clock.now() - startMs >= weather.healMs;
   return {
@@ -119,7 +116,7 @@ export function openWorld(options: WorldOptions): World {
       const { upBytes: up, downBytes: down } = at(name).line;
       return { up, down };
     },
-    faults: () => sums([own, chain.faults, store.faults, ...[...places.values()].map(({ line }) => line.faults)]),
+    faults: () => sums([faults, chain.faults, store.faults, ...[...places.values()].map(({ line }) => line.faults)]),
   };
 }
 

@@ -47,10 +47,8 @@ export interface Trainer extends TrainerOptions {
   /** Answers to challenges under way: they may take until the next payload is revealed, which must not wait for them. */
   answering: Promise<void>;
   payloads: number;
-  /** The newest promise, while its round takes more. */
+  /** The newest promise of this process. */
   lastPromise: Link | undefined;
-  /** Whether another process was seen to commit with this hotkey. */
-  rivalled: boolean;
 }
 
 /** Finds out how fast this machine is, before it promises anything: one pass over one sequence, then one that counts. */

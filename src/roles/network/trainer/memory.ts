@@ -64,13 +64,12 @@ export function newMemory(length: number): Memory {
   return { moments: moments(), residual: zeros(), next, pending: undefined, link: undefined };
 }
 
-/** Takes notice that the pending payload stands on chain. Gives what it went on from. */
-export function promised(memory: Memory): Link | undefined {
-  const { pending, next, link } = memory;
+/** Takes notice that the pending payload stands on chain. */
+export function promised(memory: Memory): void {
+  const { pending, next } = memory;
   assert(pending !== undefined, "only a pending payload can be promised");
   [memory.moments, next.moments] = [next.moments, memory.moments];
   memory.link = { round: pending.round, hash: pending.hash, leaves: pending.leaves };
-  return link;
 }
 
 /** Takes notice of a round's outcome. */

@@ -141,3 +141,57 @@ describe("a commit that was sent twice", () => {
     expect([roundsOf(log, "late"), appliedOf(log)]).toEqual([[], ROUNDS]);
   });
 });
+
+describe("a trainer that was stopped before it could commit", () => {
+  it("shows the earlier payload that its answer goes on from, where that could not be revealed", async () => {
+    const timing = { trainBlocks: 12, revealBlocks: 4, voteBlocks: 4 };
+    const audit = { perMille: 1000, spans: 2, tolerance: 0 };
+    const net = await toyNetwork({ spec: toySpec({ inner: SHORT, audit, timing }) });
+    const { twin, shared, record } = net;
+    const putIfAbsent: Store["putIfAbsent"] = async (key, bytes) => {
+      await failing(net, "store", roundStart(record, 2, "reveal"), roundStart(record, 3));
+      return shared.putIfAbsent(key, bytes);
+    };
+    const stop = new AbortController();
+    const as: Chain["as"] = (key) => ({
+      ...twin.as(key),
+      async commitPayload(runId, round, hash) {
+        if (round < 3) return twin.as(key).commitPayload(runId, round, hash);
+        stop.abort();
+        throw new SkeinError("interrupted", "killed");
+      },
+    });
+    const seen = { local: memoryStore(), shared: { ...shared, putIfAbsent } };
+    const first = net.trainer("t1", { ...seen, chain: { ...twin, as }, signal: stop.signal });
+    let second: ReturnType<Network["trainer"]> | undefined;
+    const others = [net.trainer("t2"), net.trainer("t3"), ...["v1", "v2"].map((name) => net.validator(name))];
+    const v1 = must(others[2], "v1");
+    await net.during(Promise.all([first, ...others]), () => {
+      if (stop.signal.aborted) second ??= net.trainer("t1", seen);
+    });
+    const { log } = must(second, "the second");
+    expect([roundsOf(first.log, "reveal-failed"), roundsOf(log, "resume")]).toEqual([[2], [3]]);
+    expect(appliedOf(log)).toEqual([3, 4, 5]);
+    const uid = fieldsOf(log, "commit")[0]?.["uid"];
+    const audits = fieldsOf(v1.log, "audited").filter((each) => each["uid"] === uid && Number(each["round"]) >= 3);
+    expect(audits.map(({ round, verdict }) => [round, verdict])).toEqual([
+      [3, "passed"],
+      [4, "passed"],
+    ]);
+  });
+});
+
+describe("a trainer whose promise another process replaced", () => {
+  it.each([0, 1] as const)("is told, in whatever block of the round that was (delay %i)", async (delay) => {
+    const net = await toyNetwork({ spec: toySpec({ inner: SHORT, outer: { delay } }) });
+    const { twin, record, runId } = net;
+    const trainer = net.trainer("t1");
+    const nodes = [trainer, ...["v1", "v2"].map((name) => net.validator(name))];
+    const last = roundStart(record, 2, "reveal") - 2;
+    const end = net.during(Promise.all(nodes), (block) => {
+      if (block === last) void twin.as(net.signer("t1")).commitPayload(runId, 2, `0x${"7".repeat(64)}`);
+    });
+    await expect(end).rejects.toThrow("another process trains with this hotkey: it has committed too, up to round 3");
+    expect(roundsOf(trainer.log, "commit")).toEqual([0, 1, 2]);
+  });
+});

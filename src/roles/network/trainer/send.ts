@@ -40,7 +40,9 @@ export async function send(trainer: Trainer, work: Work): Promise<void> {
     loss,
     trainMs: Math.round(trainMs),
   });
+  const { link } = memory;
   await promise(trainer, memory.pending, record);
+  forgetLater(trainer, link);
 }
 
 async function payloadOf(
@@ -73,17 +75,15 @@ export async function promise(trainer: Trainer, pending: Pending, record: WorkRe
     return;
   }
   trainer.payloads += 1;
-  const from = revealLater(trainer, pending);
+  revealLater(trainer, pending);
   answerLater(trainer, pending, record);
-  forgetLater(trainer, from);
 }
 
-/** Takes notice that the pending payload stands on chain, and reveals it in the background. Gives what it went on from. */
-export function revealLater(trainer: Trainer, pending: Pending): Link | undefined {
-  const from = promised(trainer.memory);
+/** Takes notice that the pending payload stands on chain, and reveals it in the background. */
+export function revealLater(trainer: Trainer, pending: Pending): void {
+  promised(trainer.memory);
   trainer.lastPromise = pending;
   trainer.revealing = trainer.revealing.then(() => reveal(trainer, pending));
-  return from;
 }
 
 /** Answers in the background for a payload that stands on chain: after it was revealed, and without being waited for by the next one. */
@@ -98,7 +98,7 @@ async function committed(trainer: Trainer, { round, uid, hash }: Pending): Promi
   const { acting, runId, record, log } = node;
   const standing = await promiseOn(node, round);
   if (standing === hash) return true;
-  if (trainer.rivalled || standing !== undefined) throw rivalry(node, round);
+  if (standing !== undefined || (await isReplaced(node, trainer.lastPromise))) throw rivalry(node, round);
   try {
     const { block } = await acting.commitPayload(runId, round, hash);
     log.event("commit", {
@@ -123,6 +123,12 @@ async function committed(trainer: Trainer, { round, uid, hash }: Pending): Promi
 async function promiseOn({ chain, runId, signer }: ActingNode, round: number): Promise<Hash | undefined> {
   const commits = await chain.commits(runId, round);
   return commits.find(({ hotkey }) => hotkey === signer.account)?.payloadHash;
+}
+
+/** Whether another process with this hotkey has put its own in a promise's place, whose round takes no more by now. */
+async function isReplaced(node: ActingNode, last: Link | undefined): Promise<boolean> {
+  const found = last && (await promiseOn(node, last.round));
+  return found !== undefined && found !== last?.hash; // none: the uid has another holder, or the node asked lags behind
 }
 
 /**
@@ -152,14 +158,6 @@ async function reveal(trainer: Trainer, pending: Pending): Promise<void> {
   } catch (thrown) {
     node.log.event("reveal-failed", { round, uid, why: messageOf(thrown) });
   }
-}
-
-/** Looks, now that the last promise's round takes no more, whether another process with this hotkey has put its own in its place. */
-export async function seeRival(trainer: Trainer): Promise<void> {
-  const { node, lastPromise } = trainer;
-  if (lastPromise === undefined) return;
-  trainer.rivalled = (await promiseOn(node, lastPromise.round)) !== lastPromise.hash;
-  trainer.lastPromise = undefined;
 }
 
 /** Deletes a payload from the folder. */

@@ -20,16 +20,7 @@ import { newBlockPace, newFit } from "./fit.ts";
 import { innerSteps, probe, sawHead, type Trainer, type TrainerOptions, takeSteps } from "./inner.ts";
 import { type Link, loadTrainer, newMemory, type Pending, settle } from "./memory.ts";
 import { forgetStates, recorder, reopenedRecord } from "./record.ts";
-import {
-  answerLater,
-  forgetLater,
-  forgetPayload,
-  promise,
-  revealLater,
-  seeRival,
-  send,
-  sendAnswersLater,
-} from "./send.ts";
+import { answerLater, forgetLater, forgetPayload, promise, revealLater, send, sendAnswersLater } from "./send.ts";
 
 export type { TrainerOptions } from "./inner.ts";
 
@@ -54,7 +45,6 @@ export async function runTrainer(options: TrainerOptions): Promise<TrainerEnd> {
     await finishPending(trainer);
     for (let round = await nextRound(trainer, 0); round < rounds; round = await nextRound(trainer, round + 1)) {
       await follow(following, baseRound(node.spec, round)); // the params that the round starts from
-      await seeRival(trainer);
       const work = await innerSteps(trainer, round);
       await follow(following, round); // under a delay the round before is decided by now: what of our last payload was applied is known
       if (work) await send(trainer, work);
@@ -101,7 +91,6 @@ async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     answering: Promise.resolve(),
     payloads: 0,
     lastPromise: undefined,
-    rivalled: false,
   };
   await probe(trainer);
   return trainer;

@@ -81,16 +81,19 @@ export async function auditRound(auditing: Auditing, round: number, signal: Abor
   if (node.spec.audit.perMille === 0) return [];
   const watch = watchOf(node, round, node.signal ? AbortSignal.any([signal, node.signal]) : signal);
   const [ended, silent, left]: [Audit[], Case[], Answered[]] = [[], [], []];
-  const settle = async (each: Case, answered?: Answered): Promise<void> => {
-    const found = answered ?? (await answerTo(auditing, watch, each));
-    if (found === "silent") silent.push(each);
-    if (found === undefined || found === "silent") return;
-    const verdict = isVerdict(found) ? found : await verdictOn(auditing, watch, found);
-    if (verdict === "later" && !isVerdict(found)) left.push(found);
-    else if (verdict !== undefined && verdict !== "later") ended.push(auditOf(each, verdict));
+  const judge = async (each: Answered): Promise<void> => {
+    const verdict = await verdictOn(auditing, watch, each);
+    if (verdict === "later") left.push(each);
+    else if (verdict !== undefined) ended.push(auditOf(each, verdict));
   };
-  const waiting = takeBacklog(auditing, round).map((each) => settle(each, each));
-  const fresh = casesOf(auditing, round).then((cases) => Promise.all(cases.map((each) => settle(each))));
+  const settle = async (each: Case): Promise<void> => {
+    const found = await answerTo(auditing, watch, each);
+    if (found === "silent") silent.push(each);
+    else if (found !== undefined && isVerdict(found)) ended.push(auditOf(each, found));
+    else if (found !== undefined) await judge(found);
+  };
+  const waiting = takeBacklog(auditing, round).map(judge);
+  const fresh = casesOf(auditing, round).then((cases) => Promise.all(cases.map(settle)));
   await Promise.all([...waiting, fresh]);
   ended.push(...(await endUnanswered(node, round, silent)));
   keepBacklog(auditing, round, left);
@@ -266,15 +269,10 @@ async function vectorsOf(
 ): Promise<ReadonlyMap<VectorRole, Float32Array> | undefined> {
   const vectors = new Map<VectorRole, Float32Array>();
   const fetched = [...claim.expected.keys()].map(async (role, i) => {
-    const vector = await vectorOf(answer.vectors[i] ?? null, terms.paramCount, (hash, bytesMax) =>
-      blobOf(node, hash, bytesMax),
-    );
+    const pieceOf = async (hash: string, bytesMax: number) => (await soughtBlob(node, hash, bytesMax)).bytes;
+    const vector = await vectorOf(answer.vectors[i] ?? null, terms.paramCount, pieceOf);
     if (vector !== undefined) vectors.set(role, vector);
   });
   await Promise.all(fetched);
   return vectors.size === fetched.length ? vectors : undefined;
-}
-
-async function blobOf(node: ActingNode, hash: string, bytesMax: number): Promise<Uint8Array | undefined> {
-  return (await soughtBlob(node, hash, bytesMax)).bytes;
 }

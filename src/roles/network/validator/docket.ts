@@ -31,8 +31,8 @@ export interface Docket {
 const ROOM = 4;
 
 /**
- * The block in which a validator votes at the latest, with what it has; undefined where it is too late to vote. What is sent now is in the next block at
- * the earliest, which must not be beyond the round's last. A validator that comes late takes one block more.
+ * The block in which a validator votes at the latest, with what it has; undefined where it is too late to vote. What is sent now gets into
+ * the next block that may take it, which must not be beyond the round's last. A validator that comes late takes one block more.
  */
 export async function lastCall(node: Node, round: number): Promise<number | undefined> {
   const { chain, record } = node;
