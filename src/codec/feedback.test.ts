@@ -5,7 +5,7 @@ import { SkeinError } from "../base/errors.ts";
 import { seededRandom } from "../base/random.ts";
 import { chunksOf } from "./chunks.ts";
 import { compressor, valuesOf } from "./feedback.ts";
-import { codebook, fitLevels, fromBfloat16, quantize, toBfloat16 } from "./levels.ts";
+import { codebook, fitLevels, fromBfloat16, type Levels, quantize, SIGN, toBfloat16 } from "./levels.ts";
 import { CODEC_DEFAULTS, type CodecParams, checkCodecParams } from "./params.ts";
 import { topkReference } from "./topk.ts";
 
@@ -117,6 +117,28 @@ describe("levels", () => {
     }
     return wrong / all;
   };
+
+  it("are dealt out by sign and by the nearer level, to any values", () => {
+    const level = fc.float({ min: 0, max: 8, noNaN: true });
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.oneof(fc.float({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(0, -0, 3, -3, 2 ** -149)),
+        ),
+        level,
+        fc.oneof(level, fc.constant(undefined)),
+        (drawn, first, second) => {
+          const levels: Levels = second === undefined ? [first] : first < second ? [first, second] : [second, first];
+          const middle = second === undefined ? Number.POSITIVE_INFINITY : (first + second) / 2;
+          const values = Float32Array.from([...drawn, middle, -middle].filter(Number.isFinite));
+          const codes = new Uint8Array(values.length);
+          quantize(values, levels, codes);
+          const want = values.map((value) => (value < 0 ? SIGN : 0) + (Math.abs(value) > middle ? 1 : 0));
+          expect([...codes]).toEqual([...want]);
+        },
+      ),
+    );
+  });
 
   it("have the errors that the best two-level code has on what top-k leaves of a Gaussian", () => {
     const values = gaussian(64 * 4096, "levels");

@@ -67,13 +67,20 @@ export function fitLevels(values: Float32Array, bits: 1 | 2): Levels {
 /** Bit of the sign in a code; bit 0 is the level. */
 export const SIGN = 2;
 
-/** The code of each value: SIGN where negative, plus 1 where nearer to the high level (a tie goes to the low one). */
+/**
+ * The code of each value: SIGN where negative (−0 is not), plus 1 where nearer to the high level (a tie goes to the low one). By the bits, since no
+ * processor foresees signs and levels: magnitudes compare as their bits do.
+ */
 export function quantize(values: Float32Array, levels: Levels, codes: Uint8Array): void {
   const [low, high = Number.POSITIVE_INFINITY] = levels;
   const middle = (low + high) / 2; // exact in float64
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] as number;
-    codes[i] = (value < 0 ? SIGN : 0) | (Math.abs(value) > middle ? 1 : 0);
+  word[0] = middle;
+  const most = (wordBits[0] as number) - ((word[0] as number) > middle ? 1 : 0); // of the largest float32 up to the middle
+  const words = new Int32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < words.length; i++) {
+    const bits = words[i] as number;
+    const magnitude = bits & 0x7fffffff;
+    codes[i] = (((-magnitude & bits) >>> 31) * SIGN) | ((most - magnitude) >>> 31);
   }
 }
 

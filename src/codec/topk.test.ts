@@ -92,6 +92,18 @@ describe("topk", () => {
     );
   });
 
+  it("does so where everything is kept, of bands wider than a window", () => {
+    const random = seededRandom("everything");
+    const values = Float32Array.from({ length: 130 * 1100 }, () => random.uniform() - 0.5);
+    const { indices } = accumulateAndSelect(
+      gridOf([130, 1100], { ...CODEC_DEFAULTS, k: 4096 }),
+      { ...CODEC_DEFAULTS, k: 4096 },
+      values,
+      new Float32Array(values.length),
+    );
+    expect(indices).toEqual(Int32Array.from(values.keys()));
+  });
+
   it("refuses NaN and infinities wherever they stand", () => {
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       for (const at of [0, 7, 63]) {

@@ -201,6 +201,7 @@ static __attribute__((noinline)) u64 skip(Tensor *t, Context *kept, double x, i3
     bucket = lowered(t, bucket, x, j);
     u8 *contexts = (u8 *)(kept + BUCKETS * bucket);
     const u8 *at = buckets + j, *last = buckets + stop;
+#pragma clang loop unroll_count(4)
     do {
       Context *c = (Context *)(contexts + *at);
       double p = c->p;
