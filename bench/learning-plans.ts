@@ -3,9 +3,12 @@ import type { CohortConfig, CohortMethodName } from "../src/roles/cohort.ts";
 import { AGGREGATIONS, type AggregationName } from "../src/round/aggregation.ts";
 
 /** One experiment. */
-export interface Run extends Pick<CohortConfig, "outerLr" | "codec" | "aggregation" | "seed"> {
+export interface Run
+  extends Pick<CohortConfig, "outerLr" | "outerMomentum" | "adamw" | "codec" | "aggregation" | "seed"> {
   readonly id: string;
   readonly preset: "nano" | "2m";
+  /** Tokens of the vocabulary; losses compare only where it is the same. */
+  readonly vocab: number;
   readonly method: CohortMethodName | "four-bin";
   readonly innerSteps: number;
   /** Peak inner learning rate. */
@@ -16,8 +19,14 @@ export interface Run extends Pick<CohortConfig, "outerLr" | "codec" | "aggregati
 /** Learning rates on a fifth of the tokens: the grid is written out as it was walked. */
 const TUNE_TOKENS = 1_000_000;
 
+/** Of the 2m preset. */
+export const VOCAB = 4096;
+
 interface Options {
   readonly preset?: Run["preset"];
+  readonly vocab?: number;
+  readonly momentum?: number;
+  readonly adamw?: NonNullable<Run["adamw"]>;
   readonly rule?: AggregationName;
   readonly codec?: NonNullable<Run["codec"]>;
   readonly innerSteps?: number;
@@ -26,20 +35,29 @@ interface Options {
 }
 
 function run(plan: string, method: Run["method"], lr: number, outerLr?: number, options: Options = {}): Run {
-  const { preset = "2m", rule, codec, innerSteps = 15, seed = 1, tokens = TUNE_TOKENS } = options;
+  const { preset = "2m", vocab = VOCAB, momentum, adamw, rule, codec } = options;
+  const { innerSteps = 15, seed = 1, tokens = TUNE_TOKENS } = options;
   const codecName = codec === undefined ? [] : Object.entries(codec).map(([name, value]) => `${name}${value}`);
   const steps = innerSteps === 15 ? [] : [`H${innerSteps}`];
   const outer = outerLr === undefined ? [] : [outerLr];
   const parts = [plan, method, ...(rule === undefined ? [] : [rule]), ...codecName, ...steps, lr, ...outer];
+  if (vocab !== VOCAB) parts.push(`v${vocab}`);
+  if (momentum !== undefined) parts.push(`m${momentum}`);
+  for (const [name, value] of Object.entries(adamw ?? {})) parts.push(`${name}${value}`);
+  if (seed !== 1) parts.push(`s${seed}`);
+  if (plan === "why" && tokens !== TUNE_TOKENS) parts.push(`t${tokens}`);
   return {
-    id: [...parts, ...(seed === 1 ? [] : [`s${seed}`])].join("-"),
+    id: parts.join("-"),
     preset,
+    vocab,
     method,
     innerSteps,
     lr,
     seed,
     tokens,
     ...(outerLr === undefined ? {} : { outerLr }),
+    ...(momentum === undefined ? {} : { outerMomentum: momentum }),
+    ...(adamw === undefined ? {} : { adamw }),
     ...(codec === undefined ? {} : { codec }),
     ...(rule === undefined ? {} : { aggregation: { ...AGGREGATIONS[rule], ...trim(rule) } }),
   };
@@ -71,6 +89,38 @@ const tune: Run[] = [
   run("tune", "diloco", 4e-3, 0.1),
 ];
 
+/** The mean over senders has one rate too few to choose by. */
+const senders = (lr: number, outerLr: number): Run => run("tune", "sparseloco", lr, outerLr, { rule: "mean-senders" });
+
+const tuneSenders: Run[] = [senders(4e-3, 2), senders(2e-3, 1), senders(4e-3, 0.7)];
+
+/** Whence the distance to data-parallel training? From long rounds, from sparse exchange, from the outer momentum, from few rounds? */
+const nano: Options = { preset: "nano" };
+const small: Options = { preset: "nano", vocab: 512 };
+const longer: Options = { ...small, tokens: 4_000_000 };
+
+const dense = (lr: number, outerLr: number, options: Options): Run =>
+  run("why", "diloco", lr, outerLr, { ...options, momentum: 0 });
+const sparse = (lr: number, options: Options): Run =>
+  run("why", "sparseloco", lr, 1, { ...options, rule: "mean-senders" });
+
+const why: Run[] = [
+  run("why", "adamw", 2e-3, undefined, nano),
+  ...[15, 2].map((innerSteps) => dense(4e-3, 1, { ...nano, innerSteps })),
+  ...[15, 5, 2].map((innerSteps) => sparse(4e-3, { ...nano, innerSteps })),
+  ...[{ beta2: 0.99 }, { beta2: 0.995 }, { beta1: 0.98, beta2: 0.995 }].map((adamw) =>
+    sparse(4e-3, { ...nano, adamw }),
+  ),
+  ...[2e-3, 4e-3].map((lr) => run("why", "adamw", lr, undefined, small)),
+  run("why", "diloco", 4e-3, 0.4, small),
+  ...[4e-3, 8e-3].map((lr) => dense(lr, 1, { ...small, innerSteps: 1 })),
+  ...[2e-3, 4e-3].map((lr) => dense(lr, 1, small)),
+  ...[1e-3, 2e-3].map((lr) => dense(lr, 2, small)),
+  ...[2e-3, 4e-3].map((lr) => sparse(lr, small)),
+  run("why", "adamw", 2e-3, undefined, longer),
+  sparse(2e-3, longer),
+];
+
 /** Equal tokens, two seeds, each method with the rates that served it best among `tune`. */
 const MAIN_TOKENS = 5_000_000;
 
@@ -84,6 +134,7 @@ function main(seed: number): Run[] {
     run("main", "diloco", 4e-3, 0.4, at(30)),
     run("main", "four-bin", 8e-3, 2, at(15)),
     run("main", "sparseloco", 4e-3, 1, { rule: "mean-senders", ...at(15) }),
+    run("main", "sparseloco", 4e-3, 1, { rule: "mean-senders", ...at(30) }),
     run("main", "sparseloco", 8e-3, 2, { rule: "clipped-mean-all", ...at(15) }),
     run("main", "sparseloco", 8e-3, 2, { rule: "trimmed-mean", ...at(15) }),
   ];
@@ -121,6 +172,8 @@ const bytesAgain: Run[] = [2, 3].flatMap((seed) => [
 /** The plans by name. */
 export const PLANS: Readonly<Record<string, readonly Run[]>> = {
   tune,
+  tuneSenders,
+  why,
   main1: main(1),
   main2: main(2),
   map: bytes,

@@ -1,6 +1,6 @@
 /**
  * Which way of training together learns best at equal tokens? Runs the experiments of a plan, one after another, and prints what
- * they ended with; docs/LOG.md has the results. Model: the 2m preset on the books (nano where a plan says so, with the same
+ * they ended with; docs/LOG.md has the results. Model: the 2m preset on the books (nano where a plan says so, mostly with the same
  * tokenizer), 8 peers × 2 sequences of 128 tokens a step, so that a step of all peers sees 2,048 tokens. Same first params, data order and schedule shape for all methods of a seed.
  *
  *   npm run build:all
@@ -23,7 +23,7 @@ import { folderStore } from "../src/store/folder.node.ts";
 import { booksDataset } from "./books.ts";
 import { claim, keep, kept } from "./claims.ts";
 import { fourBinMethod } from "./four-bin.ts";
-import { PLANS, type Run } from "./learning-plans.ts";
+import { PLANS, type Run, VOCAB } from "./learning-plans.ts";
 
 const PEERS = 8;
 const BATCH = 2;
@@ -55,7 +55,7 @@ interface Outcome {
 }
 
 async function perform(run: Run, dataset: Dataset): Promise<Outcome> {
-  const { shape } = withVocab(PRESETS[run.preset], PRESETS["2m"].shape.vocabSize);
+  const { shape } = withVocab(PRESETS[run.preset], run.vocab);
   const steps = Math.ceil(run.tokens / STEP_TOKENS);
   const rounds = Math.ceil(steps / run.innerSteps);
   const engine = await openEngine({ shape, seqLen: SEQ_LEN, microBatch: BATCH, threads: 1 });
@@ -101,14 +101,11 @@ async function perform(run: Run, dataset: Dataset): Promise<Outcome> {
 
 mkdirSync(values.dir, { recursive: true });
 if (!values.table) {
-  const dataset = await booksDataset(
-    values.books,
-    PRESETS["2m"].shape.vocabSize,
-    folderStore(join(values.dir, "data")),
-  );
   for (const run of plan) {
     const file = join(values.dir, run.id);
     if (!claim(file)) continue;
+    const folder = run.vocab === VOCAB ? "data" : `data-${run.vocab}`;
+    const dataset = await booksDataset(values.books, run.vocab, folderStore(join(values.dir, folder)));
     const outcome = await perform(run, dataset);
     keep(file, outcome);
     console.log(`${run.id}: ${outcome.validation.toFixed(4)} in ${outcome.seconds.toFixed(0)} s`);
