@@ -1,4 +1,5 @@
 /** The plans of learning.ts: which experiments, in which order. */
+import { PRESETS } from "../src/model/presets.ts";
 import type { CohortConfig, CohortMethodName } from "../src/roles/cohort.ts";
 import { AGGREGATIONS, type AggregationName } from "../src/round/aggregation.ts";
 
@@ -19,8 +20,8 @@ export interface Run
 /** Learning rates on a fifth of the tokens: the grid is written out as it was walked. */
 const TUNE_TOKENS = 1_000_000;
 
-/** Of the 2m preset. */
-export const VOCAB = 4096;
+/** Tokens of the usual vocabulary. */
+export const VOCAB: number = PRESETS["2m"].shape.vocabSize;
 
 interface Options {
   readonly preset?: Run["preset"];
@@ -94,7 +95,6 @@ const senders = (lr: number, outerLr: number): Run => run("tune", "sparseloco", 
 
 const tuneSenders: Run[] = [senders(4e-3, 2), senders(2e-3, 1), senders(4e-3, 0.7)];
 
-/** Whence the distance to data-parallel training? From long rounds, from sparse exchange, from the outer momentum, from few rounds? */
 const nano: Options = { preset: "nano" };
 const small: Options = { preset: "nano", vocab: 512 };
 const longer: Options = { ...small, tokens: 4_000_000 };
@@ -104,6 +104,7 @@ const dense = (lr: number, outerLr: number, options: Options): Run =>
 const sparse = (lr: number, options: Options): Run =>
   run("why", "sparseloco", lr, 1, { ...options, rule: "mean-senders" });
 
+/** Whence the distance to data-parallel training? From long rounds, from sparse exchange, from the outer momentum, from few rounds? */
 const why: Run[] = [
   run("why", "adamw", 2e-3, undefined, nano),
   ...[15, 2].map((innerSteps) => dense(4e-3, 1, { ...nano, innerSteps })),
@@ -140,6 +141,11 @@ function main(seed: number): Run[] {
   ];
 }
 
+/** The mean over senders with the rate that served it as well on a fifth of the tokens. */
+const otherRate = [15, 30].map((innerSteps) =>
+  run("main", "sparseloco", 2e-3, 1, { rule: "mean-senders", innerSteps, tokens: MAIN_TOKENS }),
+);
+
 /** Loss against bytes: bits of a value, values of a chunk, decay of error feedback; on the smaller model, for three times the rounds. */
 function map(bits: 1 | 2, k: number, beta = 0.95, seed = 1): Run {
   return run("map", "sparseloco", 8e-3, 2, { preset: "nano", tokens: 1_500_000, codec: { bits, k, beta }, seed });
@@ -174,7 +180,7 @@ export const PLANS: Readonly<Record<string, readonly Run[]>> = {
   tune,
   tuneSenders,
   why,
-  main1: main(1),
+  main1: [...main(1), ...otherRate],
   main2: main(2),
   map: bytes,
   map2: bytesAgain,

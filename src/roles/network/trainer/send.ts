@@ -96,9 +96,9 @@ export function answerLater(trainer: Trainer, pending: Pending, record: WorkReco
 async function committed(trainer: Trainer, { round, uid, hash }: Pending): Promise<boolean> {
   const { node } = trainer;
   const { acting, runId, record, log } = node;
-  const standing = await promiseOn(node, round);
+  const [standing, replaced] = await Promise.all([promiseOn(node, round), isReplaced(node, trainer.lastPromise)]);
   if (standing === hash) return true;
-  if (standing !== undefined || (await isReplaced(node, trainer.lastPromise))) throw rivalry(node, round);
+  if (standing !== undefined || replaced) throw rivalry(node, round);
   try {
     const { block } = await acting.commitPayload(runId, round, hash);
     log.event("commit", {
